@@ -1,0 +1,1 @@
+"""The ingest function: acts on objects that appear in the recordings bucket."""

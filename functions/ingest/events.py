@@ -1,0 +1,62 @@
+"""The event shapes that ingest accepts, and what they say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class UnknownEvent(ValueError):
+    """A message that is none of the accepted shapes; it belongs in the dead-letter queue."""
+
+
+@dataclass(frozen=True)
+class ObjectCreated:
+    """An object appeared; ``size`` in bytes."""
+
+    bucket: str
+    key: str
+    size: int
+
+
+def objects(body: str) -> Iterator[ObjectCreated]:
+    """The objects that a queue message speaks of; raises UnknownEvent.
+
+    Accepted: EventBridge's ``Object Created``, whose keys are plain, and S3's own notification
+    with ``Records``, whose keys are URL-encoded; also S3's test event, which speaks of none.
+    Emulators encode keys in both, so ``%2F`` in an EventBridge key is decoded as well.
+    """
+    try:
+        event = json.loads(body)
+        if event.get("Event") == "s3:TestEvent":
+            return
+        if event.get("detail-type") == "Object Created":
+            detail = event["detail"]
+            yield ObjectCreated(
+                detail["bucket"]["name"], _plain(detail["object"]["key"]), _size(detail["object"])
+            )
+            return
+        for record in event["Records"]:
+            if record["eventName"].startswith(("ObjectCreated:", "s3:ObjectCreated:")):
+                thing = record["s3"]
+                yield ObjectCreated(
+                    thing["bucket"]["name"],
+                    unquote_plus(thing["object"]["key"]),
+                    _size(thing["object"]),
+                )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnknownEvent(f"Not an event that ingest knows: {error!r}: {body[:500]}") from error
+
+
+def _size(thing: dict[str, Any]) -> int:
+    return int(thing.get("size", 0))
+
+
+def _plain(key: str) -> str:
+    """EventBridge's key: decoded only if it was encoded as a whole, as emulators do."""
+    return unquote_plus(key) if "%2F" in key and "/" not in key else key

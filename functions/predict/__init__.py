@@ -1,0 +1,1 @@
+"""The predict function: Earshot's HTTP API."""

@@ -1,0 +1,19 @@
+"""Lambda entry point: wires the API; uvicorn serves the same ``app`` on the local stack."""
+
+import boto3
+from earshot.settings import Settings
+from earshot.wiring import wire
+from mangum import Mangum
+
+from predict.app import create_app
+
+app = create_app(
+    wire(
+        Settings.from_environment(),
+        s3=boto3.client("s3"),
+        dynamodb=boto3.client("dynamodb"),
+        events=boto3.client("events"),
+    )
+)
+# With lifespan on, start-up would run again on every invocation.
+handler = Mangum(app, lifespan="off")

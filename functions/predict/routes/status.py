@@ -1,0 +1,58 @@
+"""Is it alive, and how is it doing."""
+
+from __future__ import annotations
+
+import time
+
+from earshot.errors import NoModel
+from fastapi import APIRouter
+
+from predict import schemas
+from predict.requests import UseCases
+
+router = APIRouter(tags=["status"])
+
+_started = time.monotonic()
+
+
+@router.get("/health")
+def health() -> schemas.Health:
+    """Alive; touches nothing."""
+    return schemas.Health()
+
+
+@router.get("/status")
+def status(services: UseCases) -> schemas.Status:
+    """Uptime, the version in service, totals, and how far the next training is."""
+    standing = services.catalog.standing()
+    totals = services.catalog.statistics()
+    last = next(iter(services.catalog.runs(limit=1)), None)
+    return schemas.Status(
+        name=f"Earshot: {services.application.name}",
+        uptime_s=round(time.monotonic() - _started, 1),
+        model=_serving_model(services),
+        predictions=totals["predictions"],
+        uncertain=totals["uncertain"],
+        by_label={k.removeprefix("n#"): n for k, n in totals.items() if k.startswith("n#")},
+        training=schemas.Training(
+            new_samples=standing.new,
+            threshold=services.retrain_threshold,
+            active_run=standing.active_run,
+            last_run=last.run if last else None,
+            last_state=last.state if last else None,
+        ),
+        refused_bundles=dict(services.serving.refused),
+    )
+
+
+def _serving_model(services: UseCases) -> schemas.ServingModel | None:
+    try:
+        card = services.serving.detector().card
+    except NoModel:
+        return None
+    return schemas.ServingModel(
+        version=card.version,
+        trained_at=card.trained_at,
+        accuracy=card.metrics.get("accuracy"),
+        classes=list(card.labels),
+    )

@@ -1,0 +1,199 @@
+"""Training data: labelled clips as embeddings, and the split that never moves."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from earshot.errors import BadDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from earshot.recording import Sample, Samples, Waveform
+
+# Share of the recordings that is held out of every training, for the gates and the figures.
+HELD_OUT = 0.2
+# A label with fewer recordings to learn from cannot be cross-validated; it is left out.
+MIN_RECORDINGS = 5
+
+
+def _no_audio() -> None:
+    """A clip of which only the embedding was kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A labelled clip: ``embedding`` ``[windows, dim]``; ``audio`` fetches it, None if gone."""
+
+    sha256: str
+    label: str
+    group: str
+    embedding: Samples
+    audio: Callable[[], Waveform | None] = _no_audio
+
+    @property
+    def held_out(self) -> bool:
+        """Whether its recording is held out: a function of the group's name alone.
+
+        So the held-out part stays the same from version to version, and grows with the data.
+        """
+        digest = hashlib.sha256(f"earshot held-out {self.group}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") < HELD_OUT * 2**64
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Clips to fit and clips to judge by, of ``labels``; ``notes`` says what was left out."""
+
+    labels: tuple[str, ...]
+    training: tuple[Clip, ...]
+    held_out: tuple[Clip, ...]
+    notes: tuple[str, ...]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Clips per label in both parts."""
+        training = Counter(clip.label for clip in self.training)
+        held_out = Counter(clip.label for clip in self.held_out)
+        return {
+            label: {"training": training[label], "held_out": held_out[label]}
+            for label in self.labels
+        }
+
+    def manifest(self) -> bytes:
+        """The clips as CSV, sorted, so that its SHA-256 names the data."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("sha256", "label", "group", "part"))
+        rows = [(c.sha256, c.label, c.group, "training") for c in self.training]
+        rows += [(c.sha256, c.label, c.group, "held_out") for c in self.held_out]
+        writer.writerows(sorted(rows))
+        return text.getvalue().encode()
+
+
+def combine(seed: Iterable[Clip], samples: Iterable[Clip]) -> list[Clip]:
+    """Old clips and new together. A sample that is in the seed as well keeps the seed's group.
+
+    Its label is the sample's, for a person may have corrected it; its group, and with it its
+    part of the split, must not change with the way it came in.
+    """
+    clips = {clip.sha256: clip for clip in seed}
+    for clip in samples:
+        known = clips.get(clip.sha256)
+        clips[clip.sha256] = replace(clip, group=known.group) if known else clip
+    return list(clips.values())
+
+
+def split(clips: Sequence[Clip], order: Sequence[str], notes: Sequence[str] = ()) -> Dataset:
+    """Split by recording; leave out labels with too few. Labels come in ``order``, new ones last.
+
+    ``notes`` on clips that were left out before are kept with the data set.
+
+    Raises BadDataset when fewer than two labels can be learnt, or a recording leaks.
+    """
+    recordings: dict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        if not clip.held_out:
+            recordings[clip.label].add(clip.group)
+    found = {clip.label for clip in clips}
+    names = [*(n for n in order if n in found), *sorted(found - set(order))]
+    labels = tuple(name for name in names if len(recordings[name]) >= MIN_RECORDINGS)
+    few = tuple(
+        f"{name} is left out: {len(recordings[name])} recordings to learn from, "
+        f"{MIN_RECORDINGS} are needed."
+        for name in names
+        if name not in labels
+    )
+    if len(labels) < 2:
+        raise BadDataset(
+            "At least two labels need samples to learn from. "
+            + (" ".join(few) or f"There is only {', '.join(labels) or 'nothing'}.")
+        )
+    used = [clip for clip in clips if clip.label in labels]
+    dataset = Dataset(
+        labels=labels,
+        training=tuple(clip for clip in used if not clip.held_out),
+        held_out=tuple(clip for clip in used if clip.held_out),
+        notes=(*notes, *few),
+    )
+    _check_leaks(dataset)
+    return dataset
+
+
+def _check_leaks(dataset: Dataset) -> None:
+    for name in ("group", "sha256"):
+        both = {getattr(c, name) for c in dataset.training} & {
+            getattr(c, name) for c in dataset.held_out
+        }
+        if both:
+            raise BadDataset(f"The same {name} is in both parts of the split: {min(both)}.")
+
+
+def from_samples(
+    samples: Iterable[Sample],
+    backbone_sha256: str,
+    fetch: Callable[[Sample], Waveform | None],
+    embed: Callable[[Waveform], Samples],
+) -> tuple[list[Clip], list[str]]:
+    """The catalog's samples, and notes on those that cannot be used.
+
+    ``fetch`` answers None when a sample's audio is gone. A sample that another backbone embedded
+    is fetched and embedded anew; one whose audio is gone can only be used as it was embedded.
+    """
+    clips, notes = [], []
+    for sample in samples:
+        embedding: Samples | None = sample.embedding
+        if sample.backbone != backbone_sha256:
+            waveform = fetch(sample)
+            embedding = embed(waveform) if waveform else None
+        if embedding is None:
+            notes.append(
+                f"{sample.key} is left out: the backbone has changed and its audio is gone."
+            )
+            continue
+        clips.append(
+            Clip(
+                sha256=sample.sha256,
+                label=sample.label,
+                group=sample.group,
+                embedding=embedding,
+                audio=partial(fetch, sample),
+            )
+        )
+    return clips, notes
+
+
+def save_embeddings(path: Path, clips: Sequence[Clip], backbone_sha256: str) -> None:
+    """Write clips as ``embeddings.npz``, the seed that later versions are trained with as well."""
+    np.savez_compressed(
+        path,
+        backbone=np.array(backbone_sha256),
+        sha256=np.array([clip.sha256 for clip in clips]),
+        label=np.array([clip.label for clip in clips]),
+        group=np.array([clip.group for clip in clips]),
+        windows=np.array([len(clip.embedding) for clip in clips]),
+        embedding=np.concatenate([clip.embedding for clip in clips]),
+    )
+
+
+def load_embeddings(path: Path, backbone_sha256: str) -> list[Clip]:
+    """Read a seed; none when there is no file, or it is of another backbone."""
+    if not path.is_file():
+        return []
+    with np.load(path, allow_pickle=False) as stored:
+        if str(stored["backbone"]) != backbone_sha256:
+            return []
+        parts = np.split(stored["embedding"], np.cumsum(stored["windows"])[:-1])
+        return [
+            Clip(str(sha256), str(label), str(group), embedding)
+            for sha256, label, group, embedding in zip(
+                stored["sha256"], stored["label"], stored["group"], parts, strict=True
+            )
+        ]

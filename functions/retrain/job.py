@@ -1,0 +1,221 @@
+"""A training run from claim to promotion."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from earshot import gates
+from earshot.audio import decode
+from earshot.bundle import EMBEDDINGS_FILE
+from earshot.catalog import FAILED, PROMOTED, REJECTED
+from earshot.detector import Detector
+from earshot.errors import BadDataset, BadRecording, PromotionConflict
+
+from retrain import evaluation
+from retrain.backbones import BACKBONES
+from retrain.dataset import combine, from_samples, load_embeddings, split
+from retrain.export import Embedder, sha256
+from retrain.training import train
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from earshot.bundle import Bundle
+    from earshot.catalog import Catalog, Run
+    from earshot.recording import Sample, Waveform
+    from earshot.registry import Champion
+    from earshot.services import Services
+
+    from retrain.dataset import Dataset
+    from retrain.training import Version
+
+logger = logging.getLogger(__name__)
+
+# Progress is written at most so often, for a write costs more than a fold of a small set.
+REPORT_EVERY_S = 0.5
+BEAT_S = 60.0
+
+
+def work(services: Services, default_bundle: Path, run_id: str, worker: str) -> None:
+    """Do a requested run; a run that another worker has raises RetrainInProgress.
+
+    Data that cannot be learnt from, or a challenger that is refused, ends the run with its
+    reason. What fails in the world (S3, DynamoDB) is raised with the run still claimed, so that
+    the same job's next attempt goes on with it.
+    """
+    run = services.catalog.claim_run(run_id, worker)
+    logger.info("Run %s is claimed by %s.", run.run, worker)
+    try:
+        with _signs_of_life(services.catalog, run.run):
+            _work(services, default_bundle, run)
+    except (ClientError, BotoCoreError):
+        raise
+    except Exception as error:
+        # Trying again would end the same way: the run is over, and says why.
+        services.catalog.finish_run(run.run, FAILED, error=str(error) or repr(error))
+        if not isinstance(error, BadDataset):
+            raise
+        logger.error("Run %s failed: %s", run.run, error)
+    # Samples that came in meanwhile may already be enough for the next one.
+    services.retrain_if_due()
+
+
+def _work(services: Services, default_bundle: Path, run: Run) -> None:
+    catalog, application = services.catalog, services.application
+    report = _Reporter(services, run.run)
+    report("collecting", 0.0, ())
+    pointer = services.registry.champion()
+    champion = _champion(services, pointer)
+    backbone = BACKBONES[application.backbone](application.sample_rate)
+    backbone_sha256 = sha256(backbone)
+
+    samples, notes = from_samples(
+        catalog.samples(),
+        backbone_sha256,
+        partial(_fetch, services),
+        Embedder(backbone, application.sample_rate, application.window_s, application.hop_s),
+    )
+    seed = load_embeddings(default_bundle / EMBEDDINGS_FILE, backbone_sha256)
+    dataset = split(combine(seed, samples), application.labels, notes)
+    parent = champion.card.version if champion else None
+    challenger = train(dataset, backbone, application, parent, report)
+    card = challenger.bundle.card
+
+    report("judging", 0.95, challenger.curve)
+    verdicts = gates.judge(_trial(dataset, challenger, champion))
+    services.registry.publish(card, challenger.files)
+    outcome: dict[str, Any] = {
+        "stage": "done",
+        "progress": 1.0,
+        "parent": parent,
+        "version": card.version,
+        "curve": challenger.curve,
+        "metrics": card.metrics,
+        "gates": [asdict(verdict) for verdict in verdicts],
+        "notes": list(dataset.notes),
+    }
+    refused = [verdict.gate for verdict in verdicts if not verdict.passed]
+    if refused:
+        catalog.finish_run(run.run, REJECTED, **outcome)
+        logger.info("Version %s is refused by %s.", card.version, ", ".join(refused))
+        return
+    try:
+        services.promote(card.version, pointer, by=f"run {run.run}", reason=run.reason)
+    except PromotionConflict as error:
+        catalog.finish_run(run.run, REJECTED, **outcome, error=str(error))
+        logger.info("%s", error)
+        return
+    catalog.finish_run(run.run, PROMOTED, **outcome)
+    logger.info("Version %s is promoted.", card.version)
+
+
+def _fetch(services: Services, sample: Sample) -> Waveform | None:
+    """A sample's audio; None when its object was deleted, or holds another recording by now."""
+    try:
+        waveform = decode(services.store.read(sample.key))
+    except BadRecording:
+        return None
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            return None
+        raise
+    return waveform if waveform.sha256 == sample.sha256 else None
+
+
+def _champion(services: Services, pointer: Champion | None) -> Bundle | None:
+    """The bundle to beat: the one that the pointer names, else the default, else none."""
+    if pointer is not None:
+        return services.registry.bundle(pointer.version)
+    return services.serving.default()
+
+
+def _trial(dataset: Dataset, challenger: Version, champion: Bundle | None) -> gates.Trial:
+    """Both models' answers on the held-out clips."""
+    mine = [dataset.labels[int(row.argmax())] for row in challenger.scores.probabilities]
+    theirs: list[str | None] = [None] * len(mine)
+    if champion is not None:
+        theirs = _answers(champion, challenger.bundle.card.backbone_sha256, dataset)
+    return gates.Trial(
+        clips=[
+            gates.Clip(clip.group, clip.label, challenger=mine[n], champion=theirs[n])
+            for n, clip in enumerate(dataset.held_out)
+        ],
+        labels=dataset.labels,
+        champion_version=champion.card.version if champion else None,
+        champion_labels=champion.card.labels if champion else (),
+        parity=challenger.parity,
+        latency_ms=challenger.latency_ms,
+    )
+
+
+def _answers(champion: Bundle, backbone_sha256: str, dataset: Dataset) -> list[str | None]:
+    """What the champion calls each held-out clip; None for a label it does not know.
+
+    A champion with another backbone cannot use the stored embeddings, so it is asked only about
+    clips whose audio is at hand.
+    """
+    card = champion.card
+    known = [clip for clip in dataset.held_out if clip.label in card.labels]
+    if card.backbone_sha256 == backbone_sha256:
+        rows = list(evaluation.score(champion, known).probabilities)
+        asked = dict(zip((clip.sha256 for clip in known), rows, strict=True))
+    else:
+        detector = Detector(champion)
+        heard = {clip.sha256: clip.audio() for clip in known}
+        asked = {
+            sha256: detector.hear(waveform).probabilities.mean(axis=0)
+            for sha256, waveform in heard.items()
+            if waveform is not None
+        }
+    return [
+        card.labels[int(asked[clip.sha256].argmax())] if clip.sha256 in asked else None
+        for clip in dataset.held_out
+    ]
+
+
+@contextmanager
+def _signs_of_life(catalog: Catalog, run: str) -> Iterator[None]:
+    """Keep the claim alive, so that nobody takes the run for dead while it fits."""
+    done = Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT_S):
+            try:
+                catalog.keep_run(run)
+            except (ClientError, BotoCoreError):
+                logger.warning("A sign of life could not be written.", exc_info=True)
+
+    thread = Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+class _Reporter:
+    """Writes stage, progress and curve of a run where ``GET /retrain/{run}`` finds them."""
+
+    def __init__(self, services: Services, run: str) -> None:
+        self._services = services
+        self._run = run
+        self._stage = ""
+        self._next = 0.0
+
+    def __call__(self, stage: str, progress: float, curve: Sequence[dict[str, Any]]) -> None:
+        """Report, unless the same stage was reported a moment ago."""
+        if stage == self._stage and time.monotonic() < self._next:
+            return
+        self._stage, self._next = stage, time.monotonic() + REPORT_EVERY_S
+        self._services.catalog.report_run(
+            self._run, stage=stage, progress=round(progress, 3), curve=list(curve)
+        )

@@ -1,0 +1,147 @@
+"""From clips to a version: fit, calibrate, export, and judge the exported file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from earshot.bundle import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, ModelCard
+from earshot.recording import now
+
+from retrain import evaluation, export, heads
+
+if TYPE_CHECKING:
+    import onnx
+    from earshot.application import Application
+
+    from retrain.dataset import Dataset
+
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "scipy", "soundfile", "soxr")
+
+# So many training clips are put through the fitted head and the exported one.
+COMPARED = 200
+
+# Told the stage, the share of the whole that is done, and the learning curve so far.
+Progress = Callable[[str, float, Sequence[dict[str, Any]]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """A new version: its bundle, the files beside the card, and how it did on held-out clips.
+
+    ``parity`` is the largest difference between the exported file and what it was fitted on.
+    """
+
+    bundle: Bundle
+    files: dict[str, bytes]
+    scores: evaluation.Scores
+    parity: float
+    latency_ms: float
+    curve: list[dict[str, Any]]
+
+
+def train(
+    dataset: Dataset,
+    backbone: onnx.ModelProto,
+    application: Application,
+    parent: str | None,
+    progress: Progress,
+) -> Version:
+    """Fit a version on the training part and judge its exported file on the held-out part."""
+    started = time.perf_counter()
+    head = heads.fit(
+        dataset,
+        application.alert_labels,
+        lambda share, curve: progress("fitting", 0.1 + 0.6 * share, curve),
+    )
+    progress("exporting", 0.7, head.curve)
+    manifest = dataset.manifest()
+    draft = ModelCard(
+        version="draft",
+        parent=parent,
+        application=application.name,
+        labels=dataset.labels,
+        sample_rate=application.sample_rate,
+        window_s=application.window_s,
+        hop_s=application.hop_s,
+        thresholds=head.thresholds,
+        embedding_dim=head.weights.shape[0],
+        backbone=application.backbone,
+        backbone_sha256=export.sha256(backbone),
+        trained_at=now(),
+        training_s=0.0,
+        data={
+            "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+            "labels": dataset.counts(),
+            "notes": list(dataset.notes),
+        },
+        libraries={name: version(name) for name in LIBRARIES},
+    )
+    model = export.fuse(backbone, head, draft)
+    digest = hashlib.sha256(model).hexdigest()
+    # The name says when and what: a repeated run that fits another file makes another version.
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest[:8]}"
+    bundle = Bundle(replace(draft, version=name, model_sha256=digest), model)
+
+    progress("evaluating", 0.75, head.curve)
+    scores = evaluation.score(
+        bundle,
+        dataset.held_out,
+        lambda share: progress("evaluating", 0.75 + 0.2 * share, head.curve),
+    )
+    metrics = evaluation.measure(
+        scores.probabilities,
+        [clip.label for clip in dataset.held_out],
+        [clip.group for clip in dataset.held_out],
+        dataset.labels,
+    )
+    card = replace(
+        bundle.card,
+        metrics=metrics,
+        calibration={
+            "method": "temperature",
+            "temperature": round(head.temperature, 4),
+            "ece": metrics["ece"],
+        },
+        training_s=round(time.perf_counter() - started, 2),
+    )
+    return Version(
+        bundle=replace(bundle, card=card),
+        files={
+            MODEL_FILE: model,
+            EVALUATION_FILE: _evaluation(card, dataset, scores),
+            MANIFEST_FILE: manifest,
+        },
+        scores=scores,
+        parity=max(
+            scores.parity,
+            evaluation.head_difference(bundle, head, dataset.training[:COMPARED]),
+        ),
+        latency_ms=evaluation.latency_ms(bundle),
+        curve=head.curve,
+    )
+
+
+def _evaluation(card: ModelCard, dataset: Dataset, scores: evaluation.Scores) -> bytes:
+    """Each held-out clip's answer, from which the card's figures can be computed again."""
+    clips = [
+        {
+            "sha256": clip.sha256,
+            "group": clip.group,
+            "label": clip.label,
+            "answer": card.labels[int(row.argmax())],
+            "probabilities": [round(float(p), 6) for p in row],
+            "heard_from": "audio" if heard else "embedding",
+        }
+        for clip, row, heard in zip(
+            dataset.held_out, scores.probabilities, scores.heard, strict=True
+        )
+    ]
+    content = {"version": card.version, "labels": list(card.labels), "clips": clips}
+    return json.dumps(content, indent=1).encode()

@@ -1,0 +1,1 @@
+"""What surrounds the functions: templates, applications and the local stack."""

@@ -1,0 +1,226 @@
+"""The whole system on this machine: ``python -m infra.local``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from infra.local import endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from infra.local.stack import Stack
+
+# A model that was just promoted answers within so many seconds; in the cloud it is 30.
+RELOAD_S = 2
+STOP_S = 20
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line."""
+
+    port: int
+    aws_port: int
+    data: Path
+    application: str
+    threshold: int
+    workers: int
+    demo: bool
+    endpoint_url: str | None
+
+
+def read_options() -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
+    parser.add_argument("--port", type=int, default=8000, help="of the API and the page")
+    parser.add_argument("--aws-port", type=int, default=4566, help="of the emulated AWS")
+    parser.add_argument("--data", type=Path, default=Path(".data"), help="what survives a stop")
+    parser.add_argument("--application", default="surveillance")
+    parser.add_argument("--threshold", type=int, default=25, help="new samples start a training")
+    parser.add_argument("--workers", type=int, default=1, help="processes that ingest")
+    parser.add_argument("--no-demo", dest="demo", action="store_false")
+    parser.add_argument("--endpoint-url", help="another AWS: LocalStack, or the real one")
+    return Options(**vars(parser.parse_args()))
+
+
+def main() -> int:
+    """Start everything, show the loop on an empty data folder, serve until Ctrl-C."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console)]
+    )
+    options = read_options()
+    is_first_start = not options.data.exists() or not any(options.data.iterdir())
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as children:
+        try:
+            processes = _start(options, children, stop)
+        except (OSError, RuntimeError, TimeoutError) as error:
+            console.print(f"[red]The local stack did not start:[/red] {error}")
+            return 1
+        _introduce(options)
+        if options.demo and is_first_start:
+            from infra.local import demo
+
+            threading.Thread(
+                target=demo.run,
+                args=(console, f"http://127.0.0.1:{options.port}", _client("s3"), stop),
+                daemon=True,
+            ).start()
+        while not stop.wait(0.2):
+            if dead := [name for name, process in processes.items() if process.poll() is not None]:
+                console.print(f"[red]{', '.join(dead)} ended; see {options.data}/logs.[/red]")
+                return 1
+        console.print("Stopping …")
+    return 0
+
+
+def _start(
+    options: Options, children: ExitStack, stop: threading.Event
+) -> dict[str, subprocess.Popen[bytes]]:
+    """Start emulator, stack, API, ingest and jobs, in this order; stopped in the reverse one."""
+    logs = options.data / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    url = options.endpoint_url or f"http://127.0.0.1:{options.aws_port}"
+    surroundings = endpoint.environment(url)
+    os.environ.update(
+        {name: value for name, value in surroundings.items() if name.startswith("AWS_")}
+    )
+    for port in (options.port, *(() if options.endpoint_url else (options.aws_port,))):
+        _check_free(port)
+    if not options.endpoint_url:
+        processes["the AWS emulator"] = endpoint.start_emulator(options.aws_port, options.data)
+        children.callback(endpoint.end, processes["the AWS emulator"])
+    stack = _deploy(options, processes.get("the AWS emulator"))
+
+    def run(name: str, module: str, arguments: list[str], variables: Mapping[str, str]) -> None:
+        with (logs / f"{module.rpartition('.')[2]}.log").open("ab") as log:
+            processes[name] = endpoint.start(
+                module, arguments, {**surroundings, **variables}, log.fileno()
+            )
+        children.callback(endpoint.end, processes[name])
+
+    predict = stack.functions["PredictFunction"]
+    run(
+        "the API",
+        "infra.local.api",
+        ["--port", str(options.port), "--with-parent"],
+        predict.environment,
+    )
+    for arguments, variables in _pollers(stack):
+        for number in range(options.workers):
+            run(f"ingest {number + 1}", "infra.local.poller", arguments, variables)
+    _start_jobs(stack, surroundings, logs, children, stop)
+    endpoint.wait(options.port, processes["the API"])
+    return processes
+
+
+def _check_free(port: int) -> None:
+    """Raise an OSError that says what to do when somebody else listens on a port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise OSError(
+                f"port {port} is taken. Stop what listens there, or choose others with "
+                "PORT=… and AWS_PORT=…."
+            ) from error
+
+
+def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack:
+    """Create the stack; the template is translated while the emulator starts."""
+    from infra.local import stack
+
+    plan = stack.read(
+        endpoint.REPOSITORY / "template.yaml",
+        {
+            "NamePrefix": "earshot",
+            "Application": options.application,
+            "RetrainThreshold": str(options.threshold),
+            "ReloadSeconds": str(RELOAD_S),
+        },
+        os.environ["AWS_DEFAULT_REGION"],
+    )
+    if emulator:
+        endpoint.wait(options.aws_port, emulator)
+    return plan.create(_client("cloudformation"), _client("s3"), "earshot")
+
+
+def _pollers(stack: Stack) -> Iterator[tuple[list[str], Mapping[str, str]]]:
+    """The poller's arguments and environment for each function that a queue feeds."""
+    for function in stack.functions.values():
+        if function.source and function.handler:
+            yield (
+                [
+                    *("--queue", function.source.queue_url),
+                    *("--handler", function.handler),
+                    *("--batch-size", str(function.source.batch_size)),
+                    "--with-parent",
+                ],
+                function.environment,
+            )
+
+
+def _start_jobs(
+    stack: Stack,
+    surroundings: Mapping[str, str],
+    logs: Path,
+    children: ExitStack,
+    stop: threading.Event,
+) -> None:
+    from infra.local.jobs import Worker
+
+    for job in stack.jobs.values():
+        worker = Worker(_client("sqs"), job, surroundings, logs / "retrain.log", stop)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        children.callback(thread.join, STOP_S)
+    children.callback(stop.set)
+
+
+def _client(service: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    import boto3
+
+    return boto3.client(service)  # type: ignore[call-overload]
+
+
+def _introduce(options: Options) -> None:
+    """Say where everything is, and what is not what it is in the cloud."""
+    aws = options.endpoint_url or f"http://127.0.0.1:{options.aws_port}"
+    console.print(f"[bold]Earshot[/bold] listens for [bold]{options.application}[/bold].")
+    console.print(f"  API and page   http://127.0.0.1:{options.port}   (docs at /docs)")
+    console.print(f"  AWS endpoint   {aws}   (buckets earshot-recordings, earshot-artifacts)")
+    console.print(f"  data and logs  {options.data}")
+    console.print(
+        f"  drop a sample  aws --endpoint-url {aws} s3 cp clip.wav "
+        "s3://earshot-recordings/samples/siren/"
+    )
+    console.print(
+        "  [dim]Not emulated: API Gateway (uvicorn serves the same app), Lambda (a poller calls "
+        "the same handler),\n  Batch (the same command runs as a process), IAM, alarms. "
+        "Ctrl-C stops.[/dim]"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

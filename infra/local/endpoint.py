@@ -1,0 +1,119 @@
+"""Starting the emulator, and the surroundings of a process that calls it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+LOOK_EVERY_S = 0.02
+
+
+def environment(endpoint_url: str) -> dict[str, str]:
+    """What a process needs to find a local AWS and the repository's packages, and little else.
+
+    Credentials and region are taken from the caller's environment when it has them.
+    """
+    path = (REPOSITORY / "functions", REPOSITORY / "layers" / "earshot", REPOSITORY)
+    kept = ("HOME", "LANG", "PATH", "TMPDIR", "VIRTUAL_ENV")
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        "AWS_ACCESS_KEY_ID": os.environ.get("AWS_ACCESS_KEY_ID", "local"),
+        "AWS_SECRET_ACCESS_KEY": os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
+        "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", REGION),
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def start_emulator(port: int, data: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start the emulator's process; ``wait`` for it before the first call.
+
+    It does not hear the terminal's Ctrl-C, so that others can finish with it before it is
+    terminated, and it ends when the caller does.
+    """
+    options = ["--port", str(port), "--with-parent"]
+    if data:
+        options += ["--data", str(data.resolve())]
+    return start("infra.local.emulator", options, environment(f"http://127.0.0.1:{port}"))
+
+
+@contextmanager
+def emulator(data: Path | None = None) -> Iterator[str]:
+    """An emulator on a free port for as long as the context lasts; gives its URL."""
+    port = free_port()
+    process = start_emulator(port, data)
+    try:
+        wait(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Terminate a process that ``start`` has started, and wait for its end."""
+    process.terminate()
+    process.wait(30)
+    if process.stdin:
+        process.stdin.close()
+
+
+def start(
+    module: str, options: Sequence[str], environment: Mapping[str, str], log: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a Python module in a process and a session of its own, holding its standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", module, *options],
+        cwd=REPOSITORY,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
+def end_with_parent() -> None:
+    """Terminate this process when its standard input ends, as it does when its parent is gone."""
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def wait(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """Return when the port answers; raises RuntimeError when the process ends, or TimeoutError."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"The emulator ended with status {process.returncode}.")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(LOOK_EVERY_S)
+        else:
+            return
+    raise TimeoutError(f"Nothing answers on port {port} after {seconds} s.")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

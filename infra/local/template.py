@@ -1,0 +1,276 @@
+"""A SAM template, read: the part that an emulator can hold, and what the rest wants to know of it.
+
+Translated offline into plain CloudFormation. Buckets, tables, queues, buses and rules stay as they
+are described; a rule that starts a Batch job puts its events on a queue instead. Functions and jobs
+are only described: each intrinsic function in a description becomes an output of the stack, so that
+CloudFormation resolves it and nothing here interprets the language.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+HELD = (
+    "AWS::S3::Bucket",
+    "AWS::DynamoDB::Table",
+    "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Events::EventBus",
+    "AWS::Events::Rule",
+)
+# What a value becomes that names something which is not held: a role, a policy, the API.
+NOT_EMULATED = "not-emulated"
+# Where the layer and the images put what lies in infra/ here.
+OPT = "/opt/earshot/"
+
+_SUBSTITUTED = re.compile(r"\$\{([^!.}]+)")
+
+
+@dataclass(frozen=True)
+class Template:
+    """What to create of a template, and what to read back from it, in ``_Output`` places."""
+
+    body: dict[str, Any]
+    description: dict[str, Any]
+    opt: Path
+    nested: dict[str, Template] = field(default_factory=dict)
+
+    def told(self, outputs: Mapping[str, str]) -> dict[str, Any]:
+        """The description with the created stack's outputs in place."""
+        lowered: dict[str, Any] = _lower(self.description, outputs, self.opt)
+        return lowered
+
+
+def read(template: Path, parameters: Mapping[str, str], region: str) -> Template:
+    """Translate a SAM template and those nested in it; needs no endpoint, and takes half a second.
+
+    Values under /opt/earshot/ become paths under infra/ beside the template.
+    """
+    import boto3
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+    from samtranslator.yaml_helper import yaml_parse
+
+    folder = template.resolve().parent
+    content = yaml_parse(template.read_text())
+    for resource in content["Resources"].values():
+        _pretend_packaged(resource)
+    session = boto3.Session(region_name=region)
+    translated = Translator({}, Parser(), boto_session=session).translate(content, dict(parameters))
+    nested = {
+        name: _divide(
+            yaml_parse((folder / resource["Properties"]["TemplateURL"]).read_text()),
+            folder / "infra",
+        )
+        for name, resource in _of_type(translated, "AWS::CloudFormation::Stack").items()
+    }
+    return _divide(translated, folder / "infra", nested)
+
+
+def _pretend_packaged(resource: dict[str, Any]) -> None:
+    """SAM only translates code that ``sam package`` has put into a bucket or a registry."""
+    properties = resource.get("Properties", {})
+    if properties.get("PackageType") == "Image":
+        properties["ImageUri"] = NOT_EMULATED
+    for name in ("CodeUri", "ContentUri"):
+        if name in properties:
+            properties[name] = f"s3://{NOT_EMULATED}/{name}"
+
+
+def _divide(
+    template: dict[str, Any],
+    opt: Path,
+    nested: dict[str, Template] | None = None,
+) -> Template:
+    """What to create of a plain CloudFormation template, and what to read back."""
+    held = {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in HELD
+    }
+    jobs = _take_jobs(template, held)
+    outputs: dict[str, Any] = {}
+    known = {*held, *template.get("Parameters", {})}
+    description = {
+        "functions": _functions(template),
+        "jobs": jobs,
+        "outputs": {
+            name: output["Value"]
+            for name, output in template.get("Outputs", {}).items()
+            if _references(output["Value"]) <= known
+        },
+        "eventful_buckets": [
+            {"Ref": name}
+            for name, bucket in _of_type(template, "AWS::S3::Bucket").items()
+            if "EventBridgeConfiguration"
+            in bucket["Properties"].get("NotificationConfiguration", {})
+        ],
+        "nested": {
+            name: {
+                "parameters": resource["Properties"].get("Parameters", {}),
+                "wanted": _wanted(resource, outputs),
+            }
+            for name, resource in _of_type(template, "AWS::CloudFormation::Stack").items()
+        },
+    }
+    lifted = _lift(description, known, outputs)
+    body: dict[str, Any] = {
+        name: template[name]
+        for name in ("Parameters", "Conditions", "Mappings")
+        if name in template
+    }
+    body |= {"Resources": held, "Outputs": outputs}
+    return Template(body, lifted, opt, nested or {})
+
+
+def _wanted(resource: dict[str, Any], outputs: dict[str, Any]) -> object:
+    """Something that comes to nothing when the resource's condition does not hold."""
+    condition = resource.get("Condition")
+    if condition is None:
+        return True
+    outputs[f"If{condition}"] = {"Condition": condition, "Value": "true"}
+    return _Output(f"If{condition}")
+
+
+def _functions(template: dict[str, Any]) -> dict[str, Any]:
+    functions: dict[str, Any] = {}
+    for name, resource in _of_type(template, "AWS::Lambda::Function").items():
+        properties = resource["Properties"]
+        functions[name] = {"environment": properties.get("Environment", {}).get("Variables", {})}
+        if "Handler" in properties:
+            functions[name]["handler"] = properties["Handler"]
+    for resource in _of_type(template, "AWS::Lambda::EventSourceMapping").values():
+        properties = resource["Properties"]
+        functions[properties["FunctionName"]["Ref"]]["source"] = {
+            "queue_url": {"Ref": properties["EventSourceArn"]["Fn::GetAtt"][0]},
+            "batch_size": properties["BatchSize"],
+        }
+    return functions
+
+
+def _take_jobs(template: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
+    """Turn rules that start Batch jobs to queues of their own; returns the jobs."""
+    jobs = {}
+    for rule_name, rule in _of_type(template, "AWS::Events::Rule").items():
+        targets = rule["Properties"]["Targets"]
+        for position, target in enumerate(targets):
+            if "BatchParameters" not in target:
+                continue
+            name = target["BatchParameters"]["JobDefinition"]["Ref"]
+            definition = template["Resources"][name]["Properties"]
+            container = definition["ContainerProperties"]
+            queue = f"{name}Events"
+            timeout_s = definition["Timeout"]["AttemptDurationSeconds"]
+            held[queue] = {
+                "Type": "AWS::SQS::Queue",
+                "Properties": {
+                    "QueueName": {"Fn::Sub": f"${{AWS::StackName}}-{queue}"},
+                    "VisibilityTimeout": timeout_s,
+                },
+            }
+            held[f"{queue}Policy"] = _sendable(queue, rule_name)
+            targets[position] = {"Id": target["Id"], "Arn": {"Fn::GetAtt": [queue, "Arn"]}}
+            jobs[name] = {
+                "queue_url": {"Ref": queue},
+                "command": container["Command"],
+                "environment": {
+                    entry["Name"]: entry["Value"] for entry in container["Environment"]
+                },
+                "attempts": definition["RetryStrategy"]["Attempts"],
+                "timeout_s": timeout_s,
+                "defaults": definition.get("Parameters", {}),
+                "input_paths": target["InputTransformer"]["InputPathsMap"],
+                "input_template": target["InputTransformer"]["InputTemplate"],
+            }
+    return jobs
+
+
+def _sendable(queue: str, rule: str) -> dict[str, Any]:
+    """A policy that lets a rule send to a queue; AWS asks for it, moto does not."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": [queue, "Arn"]},
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [rule, "Arn"]}}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    properties = {"Queues": [{"Ref": queue}], "PolicyDocument": document}
+    return {"Type": "AWS::SQS::QueuePolicy", "Properties": properties}
+
+
+def _of_type(template: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def _is_intrinsic(node: object) -> bool:
+    return (
+        isinstance(node, dict) and len(node) == 1 and next(iter(node)).startswith(("Fn::", "Ref"))
+    )
+
+
+def _references(node: Any) -> set[str]:
+    """The parameters and resources that a value names."""
+    if isinstance(node, list):
+        return {name for value in node for name in _references(value)}
+    if not isinstance(node, dict):
+        return set()
+    if "Ref" in node:
+        return set() if node["Ref"].startswith("AWS::") else {node["Ref"]}
+    if "Fn::GetAtt" in node:
+        return {node["Fn::GetAtt"][0]}
+    if "Fn::Sub" in node:
+        text, given = node["Fn::Sub"], {}
+        if isinstance(text, list):
+            text, given = text
+        named = set(_SUBSTITUTED.findall(text)) - given.keys()
+        return {name for name in named if not name.startswith("AWS::")} | _references(given)
+    return _references(list(node.values()))
+
+
+def _lift(node: Any, known: set[str], outputs: dict[str, Any]) -> Any:
+    """Move each intrinsic function to an output of the stack, leaving the output's name."""
+    if _is_intrinsic(node):
+        if not _references(node) <= known:
+            return NOT_EMULATED
+        name = f"V{hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest()[:16]}"
+        outputs[name] = {"Value": node}
+        return _Output(name)
+    if isinstance(node, dict):
+        return {name: _lift(value, known, outputs) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_lift(value, known, outputs) for value in node]
+    return node
+
+
+@dataclass(frozen=True)
+class _Output:
+    """A value that an output of the stack will tell."""
+
+    name: str
+
+
+def _lower(node: Any, found: Mapping[str, str], opt: Path) -> Any:
+    """Put the outputs' values back; what came to no value is left out."""
+    if isinstance(node, _Output):
+        node = found.get(node.name)
+    if isinstance(node, str) and node.startswith(OPT):
+        return str(opt / node.removeprefix(OPT))
+    if isinstance(node, dict):
+        lowered = {name: _lower(value, found, opt) for name, value in node.items()}
+        return {name: value for name, value in lowered.items() if value is not None}
+    if isinstance(node, list):
+        return [_lower(value, found, opt) for value in node]
+    return node

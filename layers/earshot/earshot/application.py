@@ -1,0 +1,66 @@
+"""An application: what a deployment listens for, read from one TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from earshot.errors import BadApplication
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Application:
+    """Labels and the way of listening.
+
+    ``open_labels``: whether a label that is not in ``labels`` may be added by a sample.
+    ``alert_labels``: labels that must not be missed.
+    ``sample_rate`` in Hz, ``window_s`` and ``hop_s`` in seconds, ``backbone`` a row of the
+    retrain function's table.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    sample_rate: int
+    window_s: float
+    hop_s: float
+    backbone: str
+    alert_labels: tuple[str, ...] = ()
+    open_labels: bool = False
+
+    def __post_init__(self) -> None:
+        if len(set(self.labels)) != len(self.labels):
+            raise BadApplication(f"Application {self.name}: a label is named twice.")
+        if strangers := set(self.alert_labels) - set(self.labels):
+            raise BadApplication(
+                f"Application {self.name}: alert_labels names {sorted(strangers)}, "
+                "which are not among its labels."
+            )
+        if not 0 < self.hop_s <= self.window_s:
+            raise BadApplication(
+                f"Application {self.name}: hop_s must lie between 0 and window_s "
+                f"({self.window_s}), not {self.hop_s}."
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Application:
+        """Read an application file; raises BadApplication naming what is wrong with it."""
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise BadApplication(f"There is no application file {path}.") from error
+        except tomllib.TOMLDecodeError as error:
+            raise BadApplication(f"{path} is not valid TOML: {error}.") from error
+        known = {field.name for field in fields(cls)} - {"name"}
+        if unknown := set(content) - known:
+            raise BadApplication(f"{path}: unknown settings {sorted(unknown)}.")
+        for name in ("labels", "alert_labels"):
+            if name in content:
+                content[name] = tuple(content[name])
+        try:
+            return cls(name=path.stem, **content)
+        except TypeError as error:
+            raise BadApplication(f"{path}: {error}.") from error

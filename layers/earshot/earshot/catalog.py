@@ -1,0 +1,492 @@
+"""Samples, counts, refusals, runs and statistics, in one DynamoDB table.
+
+========================  ==================  ==================================================
+``pk``                    ``sk``              item
+========================  ==================  ==================================================
+``SAMPLES#<shard>``       SHA-256 of the PCM  a sample with its embedding
+``COUNTS#<shard>``        ``COUNTS``          ``n#<label>`` and ``total`` of the shard's samples
+``TRAINING``              ``TRAINING``        ``requested_total``, the total at the last request;
+                                              ``active_run`` and ``active_until``
+``RUNS``                  run                 a training run: state, stage, curve, verdicts
+``REFUSED``               object key          an object that could not be used, and why
+``RECORDINGS``            object key          an unlabelled recording
+``STATISTICS#<shard>``    ``TOTALS``          ``predictions``, ``uncertain``, ``n#<label>``
+========================  ==================  ==================================================
+
+A sample's shard is the first hex digit of its identity, so a put and its count meet in the same
+shard, sixteen of which share the writes of a busy label.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
+from earshot.recording import Refusal, Sample, now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from earshot.recording import Prediction
+
+T = TypeVar("T")
+
+SHARDS = "0123456789abcdef"
+# How long a run may wait for its worker, and a worker may be silent, before others go on.
+WAITING_S = 2 * 3600
+SILENCE_S = 600
+REFUSAL_DAYS = 30
+# A transaction that meets another on one item is cancelled and tried again.
+CONFLICT_TRIES = 8
+
+REQUESTED, RUNNING, PROMOTED, REJECTED, FAILED = (
+    "requested",
+    "running",
+    "promoted",
+    "rejected",
+    "failed",
+)
+FINISHED = (PROMOTED, REJECTED, FAILED)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How many samples there are, and how far the next training is."""
+
+    labels: dict[str, int]
+    total: int
+    requested_total: int
+    active_run: str | None
+
+    @property
+    def new(self) -> int:
+        """Samples that came since the last training was asked for."""
+        return self.total - self.requested_total
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run; ``progress`` from 0 to 1, ``curve`` one row per fold and candidate."""
+
+    run: str
+    state: str
+    reason: str
+    requested_at: str
+    samples: int
+    stage: str = REQUESTED
+    progress: float = 0.0
+    started_at: str | None = None
+    finished_at: str | None = None
+    parent: str | None = None
+    version: str | None = None
+    error: str | None = None
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    gates: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Catalog:
+    """The table. All writes are safe to repeat."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    # --- samples ---------------------------------------------------------------------------
+
+    def add_sample(self, sample: Sample) -> bool:
+        """Catalogue a sample and count it, in one transaction; False when it was there already.
+
+        Raises LabelConflict when the same audio stands under another label.
+        """
+        shard = sample.sha256[0]
+        added = self._transact(
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": _sample_item(sample),
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+            },
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": _key(f"COUNTS#{shard}", "COUNTS"),
+                    "UpdateExpression": "ADD #label :one, #total :one",
+                    "ExpressionAttributeNames": {"#label": f"n#{sample.label}", "#total": "total"},
+                    "ExpressionAttributeValues": {":one": {"N": "1"}},
+                }
+            },
+            {"Delete": {"TableName": self._table, "Key": _key("REFUSED", sample.key)}},
+        )
+        if not added:
+            there = self.sample(sample.sha256)
+            if there is not None and there.label != sample.label:
+                raise LabelConflict(
+                    f"{sample.key} is the same sound as {there.key}, which is catalogued as "
+                    f"{there.label!r}. Decide which label is right and remove the other file."
+                )
+        return added
+
+    def sample(self, sha256: str) -> Sample | None:
+        """One sample by its identity."""
+        item = self._get(f"SAMPLES#{sha256[0]}", sha256)
+        return _sample(item) if item else None
+
+    def samples(self) -> Iterator[Sample]:
+        """Every sample with its embedding, shard by shard in the order of their identities."""
+        for shard in SHARDS:
+            for item in self._query(f"SAMPLES#{shard}"):
+                yield _sample(item)
+
+    def standing(self) -> Standing:
+        """Counts and the state of training, read consistently in one round trip."""
+        keys = [_key(f"COUNTS#{shard}", "COUNTS") for shard in SHARDS]
+        items = self._get_many([*keys, _key("TRAINING", "TRAINING")])
+        training = next((item for item in items if item["pk"] == "TRAINING"), {})
+        labels: dict[str, int] = {}
+        for item in items:
+            for name, n in item.items():
+                if name.startswith("n#"):
+                    labels[name[2:]] = labels.get(name[2:], 0) + int(n)
+        return Standing(
+            labels=dict(sorted(labels.items())),
+            total=sum(labels.values()),
+            requested_total=int(training.get("requested_total", 0)),
+            active_run=_seated(training),
+        )
+
+    # --- what was not counted --------------------------------------------------------------
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Record an object that could not be used; the same object again changes nothing."""
+        self._client.put_item(
+            TableName=self._table,
+            Item=_item(
+                pk="REFUSED",
+                sk=refusal.key,
+                code=refusal.code,
+                reason=refusal.reason,
+                refused_at=refusal.refused_at,
+                expires_at=int(time.time()) + REFUSAL_DAYS * 86_400,
+            ),
+        )
+
+    def refusals(self, limit: int = 100) -> list[Refusal]:
+        """Objects that could not be used, the latest first."""
+        found = [
+            Refusal(item["sk"], item["code"], item["reason"], item["refused_at"])
+            for item in self._query("REFUSED")
+        ]
+        return sorted(found, key=lambda refusal: refusal.refused_at, reverse=True)[:limit]
+
+    def note_recording(self, key: str, site: str, size: int) -> None:
+        """Record that an unlabelled recording came in."""
+        self._client.put_item(
+            TableName=self._table,
+            Item=_item(
+                pk="RECORDINGS", sk=key, site=site, size=size, state="received", received_at=now()
+            ),
+        )
+
+    def recording_count(self) -> int:
+        """How many unlabelled recordings came in."""
+        return sum(1 for _ in self._query("RECORDINGS"))
+
+    # --- training runs ---------------------------------------------------------------------
+
+    def request_run(self, run: Run, seen: Standing) -> bool:
+        """Take the training seat for a new run; False when somebody else did since ``seen``.
+
+        The run and the new total appear together or not at all, so one crossing of the
+        threshold makes one run.
+        """
+        return self._transact(
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": _key("TRAINING", "TRAINING"),
+                    "UpdateExpression": (
+                        "SET requested_total = :total, active_run = :run, active_until = :until"
+                    ),
+                    "ConditionExpression": (
+                        "(attribute_not_exists(requested_total) OR requested_total = :seen) AND "
+                        "(attribute_not_exists(active_run) OR active_until < :now)"
+                    ),
+                    "ExpressionAttributeValues": _item(
+                        **{
+                            ":total": seen.total,
+                            ":seen": seen.requested_total,
+                            ":run": run.run,
+                            ":until": int(time.time()) + WAITING_S,
+                            ":now": int(time.time()),
+                        }
+                    ),
+                }
+            },
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": _run_item(run),
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+            },
+        )
+
+    def claim_run(self, run: str, worker: str) -> Run:
+        """Start a run as ``worker``; the same worker may claim it again after a crash.
+
+        Raises RetrainInProgress when it is finished, or another copy of the job has it and was
+        not silent for SILENCE_S; and RunNotFound.
+        """
+        self.run(run)
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key("RUNS", run),
+                UpdateExpression=(
+                    "SET #state = :running, worker = :worker, started_at = :at, "
+                    "lease_until = :until"
+                ),
+                ConditionExpression=(
+                    "#state = :requested OR (#state = :running AND "
+                    "(worker = :worker OR lease_until < :now))"
+                ),
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=_item(
+                    **{
+                        ":running": RUNNING,
+                        ":requested": REQUESTED,
+                        ":worker": worker,
+                        ":at": now(),
+                        ":until": int(time.time()) + SILENCE_S,
+                        ":now": int(time.time()),
+                    }
+                ),
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            raise RetrainInProgress(f"Run {run} is finished, or another worker has it.") from error
+        return self.run(run)
+
+    def keep_run(self, run: str) -> None:
+        """Say that a run's worker is alive: its claim and the training seat last SILENCE_S more."""
+        self.report_run(run, lease_until=int(time.time()) + SILENCE_S)
+        self._on_seat(
+            run,
+            "SET active_until = :until",
+            {":until": {"N": str(int(time.time()) + SILENCE_S)}},
+        )
+
+    def report_run(self, run: str, **changes: Any) -> None:
+        """Write what is known of a run while it goes on: stage, progress, curve and the like."""
+        names = {f"#{name}": name for name in changes}
+        self._client.update_item(
+            TableName=self._table,
+            Key=_key("RUNS", run),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=_item(**{f":{n}": _plain(v) for n, v in changes.items()}),
+        )
+
+    def finish_run(self, run: str, state: str, **changes: Any) -> None:
+        """End a run and free the training seat."""
+        self.report_run(run, state=state, finished_at=now(), **changes)
+        self._on_seat(run, "REMOVE active_run, active_until")
+
+    def _on_seat(self, run: str, change: str, values: Any = None) -> None:
+        """Change the training seat, if the run has it; if its time was up, another may."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key("TRAINING", "TRAINING"),
+                UpdateExpression=change,
+                ConditionExpression="active_run = :run",
+                ExpressionAttributeValues={":run": {"S": run}, **(values or {})},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return
+
+    def run(self, run: str) -> Run:
+        """One run; raises RunNotFound."""
+        item = self._get("RUNS", run)
+        if item is None:
+            raise RunNotFound(f"There is no training run {run!r}.")
+        return _run(item)
+
+    def runs(self, limit: int = 50) -> list[Run]:
+        """The latest runs, the newest first."""
+        answer = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": "RUNS"}},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=limit,
+        )
+        return [_run(_values(item)) for item in answer["Items"]]
+
+    # --- statistics ------------------------------------------------------------------------
+
+    def count_prediction(self, prediction: Prediction) -> None:
+        """Add one answer to the totals: one write, on one of sixteen shards."""
+        self._client.update_item(
+            TableName=self._table,
+            Key=_key(f"STATISTICS#{random.choice(SHARDS)}", "TOTALS"),
+            UpdateExpression="ADD #predictions :one, #label :one, #uncertain :uncertain",
+            ExpressionAttributeNames={
+                "#predictions": "predictions",
+                "#label": f"n#{prediction.label}",
+                "#uncertain": "uncertain",
+            },
+            ExpressionAttributeValues={
+                ":one": {"N": "1"},
+                ":uncertain": {"N": str(int(prediction.decision == "uncertain"))},
+            },
+        )
+
+    def statistics(self) -> dict[str, int]:
+        """Totals over all shards: ``predictions``, ``uncertain`` and ``n#<label>``."""
+        totals: dict[str, int] = {"predictions": 0, "uncertain": 0}
+        for item in self._get_many([_key(f"STATISTICS#{s}", "TOTALS") for s in SHARDS]):
+            for name, value in item.items():
+                if name not in ("pk", "sk"):
+                    totals[name] = totals.get(name, 0) + int(value)
+        return totals
+
+    # --- DynamoDB --------------------------------------------------------------------------
+
+    def _transact(self, *actions: Any) -> bool:
+        """All of the actions or none; False when one's condition does not hold."""
+        for attempt in range(CONFLICT_TRIES):
+            try:
+                self._client.transact_write_items(TransactItems=actions)
+            except self._client.exceptions.TransactionCanceledException as error:
+                codes = {reason.get("Code") for reason in error.response["CancellationReasons"]}
+                if "ConditionalCheckFailed" in codes:
+                    return False
+                if "TransactionConflict" not in codes or attempt == CONFLICT_TRIES - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))
+            else:
+                return True
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
+        answer = self._client.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
+        return _values(answer["Item"]) if "Item" in answer else None
+
+    def _get_many(self, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        items: list[dict[str, Any]] = []
+        while wanted:
+            answer = self._client.batch_get_item(RequestItems=wanted)
+            items += [_values(item) for item in answer["Responses"].get(self._table, ())]
+            wanted = answer.get("UnprocessedKeys")
+        return items
+
+    def _query(self, pk: str) -> Iterator[dict[str, Any]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield _values(item)
+
+
+_serialize: Callable[[Any], Any] = TypeSerializer().serialize
+_deserialize: Callable[[Any], Any] = TypeDeserializer().deserialize
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _item(**values: Any) -> dict[str, Any]:
+    """Attributes in DynamoDB's own notation."""
+    return {name: _serialize(value) for name, value in values.items()}
+
+
+def _values(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Nested figures travel as JSON text: DynamoDB's numbers are decimals, not floats."""
+    return json.dumps(value) if isinstance(value, dict | list | float) else value
+
+
+def _sample_item(sample: Sample) -> dict[str, Any]:
+    return _item(
+        pk=f"SAMPLES#{sample.sha256[0]}",
+        sk=sample.sha256,
+        label=sample.label,
+        group=sample.group,
+        key=sample.key,
+        duration_ms=round(sample.duration_s * 1000),
+        backbone=sample.backbone,
+        windows=len(sample.embedding),
+        embedding=sample.embedding.astype("<f4", copy=False).tobytes(),
+        added_at=sample.added_at,
+    )
+
+
+def _sample(item: dict[str, Any]) -> Sample:
+    embedding = np.frombuffer(bytes(item["embedding"]), dtype="<f4")
+    return Sample(
+        sha256=item["sk"],
+        label=item["label"],
+        group=item["group"],
+        key=item["key"],
+        duration_s=int(item["duration_ms"]) / 1000,
+        backbone=item["backbone"],
+        embedding=embedding.reshape(int(item["windows"]), -1),
+        added_at=item["added_at"],
+    )
+
+
+_JSON_FIELDS = ("progress", "curve", "metrics", "gates", "notes")
+
+
+def _run_item(run: Run) -> dict[str, Any]:
+    return _item(
+        pk="RUNS",
+        sk=run.run,
+        state=run.state,
+        stage=run.stage,
+        reason=run.reason,
+        requested_at=run.requested_at,
+        samples=run.samples,
+    )
+
+
+def _run(item: dict[str, Any]) -> Run:
+    known: dict[str, Any] = {
+        name: value for name, value in item.items() if name in Run.__dataclass_fields__
+    }
+    for name in _JSON_FIELDS:
+        if name in known:
+            known[name] = json.loads(known[name])
+    known["samples"] = int(known["samples"])
+    return Run(run=item["sk"], **known)
+
+
+def _seated(training: dict[str, Any]) -> str | None:
+    """The run that has the training seat, unless its time is up."""
+    if int(training.get("active_until", 0)) < time.time():
+        return None
+    run: str | None = training.get("active_run")
+    return run

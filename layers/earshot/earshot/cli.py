@@ -1,0 +1,103 @@
+"""The ``earshot`` command. Other distributions add to it by the entry point group below."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from earshot.errors import BadSample, EarshotError
+from earshot.store import SAMPLES, SampleKey, is_audio_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+COMMANDS = "earshot.commands"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Earshot, from the shell.")
+console = Console(stderr=True)
+
+
+@app.callback()
+def _root() -> None:
+    """Keep one command a subcommand."""
+
+
+@app.command()
+def upload(
+    folder: Annotated[Path, typer.Argument(help="Labelled clips at <label>/<file>.")],
+    bucket: Annotated[
+        str, typer.Option(envvar="EARSHOT_RECORDINGS_BUCKET", help="The recordings bucket.")
+    ] = "earshot-recordings",
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(envvar="AWS_ENDPOINT_URL", help="http://127.0.0.1:4566 is the local stack."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="One label for every file, instead of the folders' names.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Drop a folder of labelled clips into the recordings bucket."""
+    keys = _sample_keys(folder, label)
+    client = _s3(endpoint_url)
+    with Progress(console=console) as bar, ThreadPoolExecutor(8) as pool:
+        task = bar.add_task("uploading", total=len(keys))
+        uploads = [
+            pool.submit(client.upload_file, str(path), bucket, key) for key, path in keys.items()
+        ]
+        for done in uploads:
+            done.result()
+            bar.advance(task)
+    if as_json:
+        print(json.dumps({"bucket": bucket, "uploaded": list(keys)}))
+    else:
+        console.print(f"{len(keys)} clips dropped into s3://{bucket}/{SAMPLES}")
+
+
+def _sample_keys(folder: Path, label: str | None) -> dict[str, Path]:
+    """The object key of every audio file below a folder."""
+    if not folder.is_dir():
+        raise BadSample(f"{folder} is not a folder.")
+    keys = {}
+    for path in sorted(folder.rglob("*")):
+        if not (path.is_file() and is_audio_name(path.name)):
+            continue
+        place = path.relative_to(folder).as_posix()
+        key = f"{SAMPLES}{label}/{place}" if label else f"{SAMPLES}{place}"
+        SampleKey.parse(key)
+        keys[key] = path
+    if not keys:
+        raise BadSample(f"{folder} holds no audio files at <label>/<file>.")
+    return keys
+
+
+def _s3(endpoint_url: str | None) -> S3Client:
+    import boto3
+
+    # The local stack looks at no credentials, but boto3 will not sign without any.
+    if urlsplit(endpoint_url or "").hostname in ("127.0.0.1", "localhost"):
+        os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
+        os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
+        os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    return boto3.client("s3", endpoint_url=endpoint_url)
+
+
+def main() -> None:
+    """Run the command; an error that Earshot raises on purpose is one line and exit status 1."""
+    for entry in entry_points(group=COMMANDS):
+        app.command(entry.name)(entry.load())
+    try:
+        app()
+    except EarshotError as error:
+        console.print(f"[red]{error.code}:[/red] {error}")
+        sys.exit(1)

@@ -1,0 +1,59 @@
+"""Earshot's own events: their names, their payloads, and how they are published."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "earshot"
+
+
+@dataclass(frozen=True)
+class RetrainRequested:
+    """A run is claimed and waits for a worker."""
+
+    name: ClassVar[str] = "RetrainRequested"
+    run: str
+    reason: str
+    requested_at: str
+
+
+@dataclass(frozen=True)
+class ModelPromoted:
+    """The champion has changed."""
+
+    name: ClassVar[str] = "ModelPromoted"
+    version: str
+    previous: str | None
+    reason: str
+    promoted_at: str
+
+
+Event = RetrainRequested | ModelPromoted
+
+
+class Publisher:
+    """Puts events on Earshot's bus."""
+
+    def __init__(self, client: EventBridgeClient, bus: str) -> None:
+        self._client = client
+        self._bus = bus
+
+    def publish(self, event: Event) -> None:
+        """Publish one event; raises RuntimeError when EventBridge does not take it."""
+        answer = self._client.put_events(
+            Entries=[
+                {
+                    "EventBusName": self._bus,
+                    "Source": SOURCE,
+                    "DetailType": event.name,
+                    "Detail": json.dumps(asdict(event)),
+                }
+            ]
+        )
+        if answer["FailedEntryCount"]:
+            raise RuntimeError(f"EventBridge did not take {event.name}: {answer['Entries'][0]}")

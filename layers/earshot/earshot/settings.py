@@ -1,0 +1,67 @@
+"""Settings: read once from the environment, EARSHOT_ before each name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from earshot.errors import BadSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+N = TypeVar("N", int, float)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a deployment is told; the template's Environment sections hold the same names.
+
+    ``application`` is a TOML file, ``default_bundle`` a folder that need not exist,
+    ``retrain_threshold`` counts samples, ``reload_s`` is in seconds.
+    """
+
+    recordings_bucket: str
+    artifacts_bucket: str
+    table: str
+    event_bus: str
+    application: Path
+    default_bundle: Path
+    retrain_threshold: int
+    reload_s: float
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read every setting; raises BadSettings naming the variable that is missing or wrong."""
+
+        def read(name: str) -> str:
+            variable = f"EARSHOT_{name.upper()}"
+            try:
+                return environment[variable]
+            except KeyError:
+                raise BadSettings(f"The environment variable {variable} is not set.") from None
+
+        def positive(name: str, number: type[N]) -> N:
+            text = read(name)
+            try:
+                value = number(text)
+            except ValueError:
+                value = number(0)
+            if not 0 < value < float("inf"):
+                raise BadSettings(
+                    f"EARSHOT_{name.upper()} must be {number.__name__} above 0, not {text!r}."
+                )
+            return value
+
+        return cls(
+            recordings_bucket=read("recordings_bucket"),
+            artifacts_bucket=read("artifacts_bucket"),
+            table=read("table"),
+            event_bus=read("event_bus"),
+            application=Path(read("application")),
+            default_bundle=Path(read("default_bundle")),
+            retrain_threshold=positive("retrain_threshold", int),
+            reload_s=positive("reload_s", float),
+        )

@@ -1,0 +1,149 @@
+"""What the tests share: audio made on the spot, AWS by moto, the default bundle, real clips."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+import soundfile
+from earshot.bundle import Bundle
+from earshot.settings import Settings
+from earshot.wiring import wire
+from moto import mock_aws
+
+from infra.local.sounds import RATE, SOUNDS
+
+REPOSITORY = Path(__file__).parents[1]
+DEFAULT_BUNDLE = REPOSITORY / "infra" / "bundles" / "surveillance"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real labelled recordings: EARSHOT_DATA, or shared/data beside the repository."""
+    found = Path(os.environ.get("EARSHOT_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (found / "sesa" / "manifest.csv").is_file():
+        pytest.skip(f"real recordings are not here: there is no {found}/sesa; set EARSHOT_DATA")
+    return found
+
+
+@pytest.fixture(scope="session")
+def default_bundle() -> Bundle:
+    return Bundle.load(DEFAULT_BUNDLE)
+
+
+def encode(
+    samples: Any, rate: int = RATE, container: str = "WAV", subtype: str | None = None
+) -> bytes:
+    """An audio file of samples ``[n]`` or ``[n, channels]``."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=container, subtype=subtype)
+    return file.getvalue()
+
+
+def sound(label: str, seed: int = 0) -> np.ndarray[Any, Any]:
+    """Four seconds of one of our own sounds."""
+    return SOUNDS[label](np.random.default_rng(seed))
+
+
+def clip(label: str, seed: int = 0) -> bytes:
+    """One of our own sounds as a WAV file."""
+    return encode(sound(label, seed), subtype="PCM_16")
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that could do no harm, whatever the shell has."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+
+@pytest.fixture
+def environment(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment's settings."""
+    for name, value in {
+        "RECORDINGS_BUCKET": "recordings",
+        "ARTIFACTS_BUCKET": "artifacts",
+        "TABLE": "earshot",
+        "EVENT_BUS": "earshot",
+        "APPLICATION": str(REPOSITORY / "infra" / "applications" / "surveillance.toml"),
+        "DEFAULT_BUNDLE": str(DEFAULT_BUNDLE),
+        "RETRAIN_THRESHOLD": "5",
+        "RELOAD_S": "30",
+    }.items():
+        monkeypatch.setenv(f"EARSHOT_{name}", value)
+
+
+class Aws:
+    """A deployment's resources, in moto."""
+
+    def __init__(self) -> None:
+        self.s3 = boto3.client("s3")
+        self.dynamodb = boto3.client("dynamodb")
+        self.events = boto3.client("events")
+        self.sqs = boto3.client("sqs")
+        self.s3.create_bucket(Bucket="recordings")
+        self.s3.create_bucket(Bucket="artifacts")
+        self.dynamodb.create_table(
+            TableName="earshot",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.events.create_event_bus(Name="earshot")
+        self.events.put_rule(
+            Name="all", EventBusName="earshot", EventPattern='{"source": ["earshot"]}'
+        )
+        self.heard = self.sqs.create_queue(QueueName="heard")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.heard, AttributeNames=["QueueArn"])
+        self.events.put_targets(
+            Rule="all",
+            EventBusName="earshot",
+            Targets=[{"Id": "heard", "Arn": arn["Attributes"]["QueueArn"]}],
+        )
+
+    def drop(self, key: str, body: bytes) -> str:
+        """Put an object into the recordings bucket."""
+        self.s3.put_object(Bucket="recordings", Key=key, Body=body)
+        return key
+
+    def published(self) -> list[dict[str, Any]]:
+        """The events on Earshot's bus since the last look."""
+        import json
+
+        messages: list[dict[str, Any]] = []
+        while found := self.sqs.receive_message(QueueUrl=self.heard, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            messages += [json.loads(message["Body"]) for message in found]
+            for message in found:
+                self.sqs.delete_message(QueueUrl=self.heard, ReceiptHandle=message["ReceiptHandle"])
+        return messages
+
+
+@pytest.fixture
+def aws(environment: None) -> Iterator[Aws]:
+    with mock_aws():
+        yield Aws()
+
+
+@pytest.fixture
+def services(aws: Aws) -> Any:
+    return wire(Settings.from_environment(), aws.s3, aws.dynamodb, aws.events)
+
+
+Make = Callable[..., Any]

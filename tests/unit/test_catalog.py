@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from earshot.catalog import PROMOTED, SILENCE_S, Catalog, Run, Standing
+from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
+from earshot.recording import Prediction, Refusal, Sample
+
+if TYPE_CHECKING:
+    from conftest import Aws
+
+
+@pytest.fixture
+def catalog(aws: Aws) -> Catalog:
+    return Catalog(aws.dynamodb, "earshot")
+
+
+def sample(identity: str = "a" * 64, label: str = "siren", **changes: Any) -> Sample:
+    made = Sample(
+        sha256=identity,
+        label=label,
+        group=identity,
+        key=f"samples/{label}/{identity[:4]}.wav",
+        duration_s=4.5,
+        backbone="b",
+        embedding=np.arange(6, dtype=np.float32).reshape(2, 3) / 7,
+        added_at="2026-11-21T10:00:00.000Z",
+    )
+    return replace(made, **changes)
+
+
+def run(name: str = "20261121-100000-abcdef", samples: int = 0) -> Run:
+    return Run(name, "requested", "because", "2026-11-21T10:00:00.000Z", samples)
+
+
+def test_a_sample_comes_back_as_it_was(catalog: Catalog) -> None:
+    assert catalog.add_sample(sample())
+    (found,) = catalog.samples()
+    assert vars(found) | {"embedding": 0} == vars(sample()) | {"embedding": 0}
+    np.testing.assert_array_equal(found.embedding, sample().embedding)
+
+
+def test_the_same_sample_is_counted_once(catalog: Catalog) -> None:
+    assert catalog.add_sample(sample())
+    assert not catalog.add_sample(sample())
+    assert not catalog.add_sample(sample(key="samples/siren/other-name.flac"))
+    assert catalog.standing().labels == {"siren": 1}
+    assert len(list(catalog.samples())) == 1
+
+
+def test_counts_are_per_label_over_all_shards(catalog: Catalog) -> None:
+    for n in range(40):
+        catalog.add_sample(sample(f"{n % 16:x}{n:063x}", "siren" if n % 4 else "casual"))
+    standing = catalog.standing()
+    assert standing.labels == {"casual": 10, "siren": 30}
+    assert standing.total == standing.new == 40
+
+
+def test_the_same_sound_under_another_label_is_a_conflict(catalog: Catalog) -> None:
+    catalog.add_sample(sample())
+    with pytest.raises(LabelConflict, match="'siren'"):
+        catalog.add_sample(sample(label="casual"))
+    assert catalog.standing().labels == {"siren": 1}
+
+
+def test_a_refused_object_that_was_mended_is_refused_no_more(catalog: Catalog) -> None:
+    catalog.refuse(Refusal(sample().key, "empty_recording", "0 bytes", "2026-11-21T09:00:00Z"))
+    catalog.refuse(Refusal("samples/x", "bad_key", "no", "2026-11-21T09:00:01Z"))
+    assert [refusal.key for refusal in catalog.refusals()] == ["samples/x", sample().key]
+    catalog.add_sample(sample())
+    assert [refusal.key for refusal in catalog.refusals()] == ["samples/x"]
+
+
+def test_one_crossing_makes_one_run(catalog: Catalog) -> None:
+    catalog.add_sample(sample())
+    seen = catalog.standing()
+    assert catalog.request_run(run("first"), seen)
+    assert not catalog.request_run(run("second"), seen)
+    assert not catalog.request_run(run("second"), catalog.standing())
+    assert [found.run for found in catalog.runs()] == ["first"]
+    standing = catalog.standing()
+    assert (standing.new, standing.active_run) == (0, "first")
+
+
+def test_a_run_is_claimed_by_one_worker_who_may_come_back(catalog: Catalog) -> None:
+    catalog.request_run(run(), Standing({}, 0, 0, None))
+    assert catalog.claim_run(run().run, "one").state == "running"
+    with pytest.raises(RetrainInProgress):
+        catalog.claim_run(run().run, "two")
+    assert catalog.claim_run(run().run, "one").state == "running"
+    catalog.finish_run(run().run, PROMOTED)
+    with pytest.raises(RetrainInProgress):
+        catalog.claim_run(run().run, "one")
+    with pytest.raises(RunNotFound):
+        catalog.claim_run("nobody's", "one")
+
+
+def test_a_silent_worker_loses_its_run(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    catalog.request_run(run(), Standing({}, 0, 0, None))
+    catalog.claim_run(run().run, "one")
+    catalog.keep_run(run().run)
+    later = time.time() + SILENCE_S + 1
+    monkeypatch.setattr("earshot.catalog.time.time", lambda: later)
+    assert catalog.standing().active_run is None
+    assert catalog.claim_run(run().run, "two").state == "running"
+
+
+def test_a_finished_run_frees_the_seat_and_keeps_its_story(catalog: Catalog) -> None:
+    catalog.request_run(run(), Standing({}, 0, 0, None))
+    catalog.claim_run(run().run, "one")
+    catalog.report_run(run().run, stage="fitting", progress=0.25, curve=[{"fold": 1}])
+    assert catalog.run(run().run).progress == 0.25
+    catalog.finish_run(run().run, PROMOTED, version="v2", gates=[{"gate": "g", "passed": True}])
+    found = catalog.run(run().run)
+    assert (found.state, found.version, found.curve) == ("promoted", "v2", [{"fold": 1}])
+    assert found.gates == [{"gate": "g", "passed": True}]
+    assert found.finished_at
+    assert catalog.standing().active_run is None
+
+
+def test_runs_come_newest_first(catalog: Catalog) -> None:
+    for name in ("20261121-1", "20261123-1", "20261122-1"):
+        catalog.request_run(run(name), catalog.standing())
+        catalog.finish_run(name, PROMOTED)
+    assert [found.run for found in catalog.runs()] == ["20261123-1", "20261122-1", "20261121-1"]
+    assert len(catalog.runs(limit=2)) == 2
+
+
+def test_predictions_are_totalled(catalog: Catalog) -> None:
+    for decision in ("accepted", "accepted", "uncertain"):
+        catalog.count_prediction(
+            Prediction("siren", 0, 0.9, decision, {}, (), "v1", 4.0)  # type: ignore[arg-type]
+        )
+    assert catalog.statistics() == {"predictions": 3, "uncertain": 1, "n#siren": 3}
+
+
+def test_recordings_are_noted_once(catalog: Catalog) -> None:
+    for _ in range(2):
+        catalog.note_recording("recordings/ridge/a.wav", "ridge", 10)
+    assert catalog.recording_count() == 1

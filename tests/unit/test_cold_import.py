@@ -1,0 +1,45 @@
+"""What a cold start imports: nothing that only training needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from conftest import DEFAULT_BUNDLE, REPOSITORY
+
+HEAVY = ("librosa", "numba", "onnx", "scipy", "sklearn", "torch")
+LATE = ("onnxruntime", "soxr")
+
+
+@pytest.mark.parametrize("function", ["predict", "ingest"])
+def test_a_handler_imports_nothing_heavy(function: str) -> None:
+    code = (
+        f"import sys, {function}.handler\n"
+        f"print(*sorted(set(sys.modules) & set({(*HEAVY, *LATE)!r})))"
+    )
+    environment = {
+        "PYTHONPATH": f"{REPOSITORY}/functions:{REPOSITORY}/layers/earshot",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "EARSHOT_RECORDINGS_BUCKET": "r",
+        "EARSHOT_ARTIFACTS_BUCKET": "a",
+        "EARSHOT_TABLE": "t",
+        "EARSHOT_EVENT_BUS": "b",
+        "EARSHOT_APPLICATION": str(REPOSITORY / "infra/applications/surveillance.toml"),
+        "EARSHOT_DEFAULT_BUNDLE": str(DEFAULT_BUNDLE),
+        "EARSHOT_RETRAIN_THRESHOLD": "100",
+        "EARSHOT_RELOAD_S": "30",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("function", ["predict", "ingest"])
+def test_a_handler_is_wiring(function: str) -> None:
+    source = (REPOSITORY / "functions" / function / "handler.py").read_text().splitlines()
+    code = [line for line in source if line.strip() and not line.strip().startswith(('"""', "#"))]
+    imports = [line for line in code if line.startswith(("import ", "from "))]
+    assert len(code) - len(imports) <= 20

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import REPOSITORY
+from earshot.application import Application
+from earshot.errors import BadApplication, BadSettings
+from earshot.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENVIRONMENT = {
+    "EARSHOT_RECORDINGS_BUCKET": "recordings",
+    "EARSHOT_ARTIFACTS_BUCKET": "artifacts",
+    "EARSHOT_TABLE": "table",
+    "EARSHOT_EVENT_BUS": "bus",
+    "EARSHOT_APPLICATION": "/opt/earshot/applications/birds.toml",
+    "EARSHOT_DEFAULT_BUNDLE": "/opt/earshot/bundles/birds",
+    "EARSHOT_RETRAIN_THRESHOLD": "100",
+    "EARSHOT_RELOAD_S": "30",
+}
+
+
+def test_settings_are_read_from_the_environment() -> None:
+    settings = Settings.from_environment(ENVIRONMENT)
+    assert settings.retrain_threshold == 100
+    assert settings.reload_s == 30
+    assert settings.application.name == "birds.toml"
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_a_missing_setting_is_named(name: str) -> None:
+    with pytest.raises(BadSettings, match=name):
+        Settings.from_environment({k: v for k, v in ENVIRONMENT.items() if k != name})
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "nan", "inf", "2.5", ""])
+def test_a_threshold_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(BadSettings, match="EARSHOT_RETRAIN_THRESHOLD"):
+        Settings.from_environment(ENVIRONMENT | {"EARSHOT_RETRAIN_THRESHOLD": value})
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "infra" / "applications").glob("*.toml")), ids=lambda p: p.stem
+)
+def test_every_application_that_is_shipped_loads(path: Path) -> None:
+    application = Application.load(path)
+    assert application.name == path.stem
+    assert set(application.alert_labels) <= set(application.labels)
+
+
+GOOD = 'labels = ["a", "b"]\nsample_rate = 16000\nwindow_s = 4.0\nhop_s = 4.0\nbackbone = "m"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("labels = [", "not valid TOML"),
+        (GOOD + "colour = 1", "colour"),
+        (GOOD.replace('["a", "b"]', '["a", "a"]'), "twice"),
+        (GOOD + 'alert_labels = ["c"]', "alert_labels"),
+        (GOOD.replace("hop_s = 4.0", "hop_s = 5.0"), "hop_s"),
+        (GOOD.replace("sample_rate = 16000", ""), "sample_rate"),
+    ],
+)
+def test_a_wrong_application_says_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(BadApplication, match=says):
+        Application.load(path)
+
+
+def test_a_missing_application_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadApplication, match="no application file"):
+        Application.load(tmp_path / "none.toml")

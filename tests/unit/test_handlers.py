@@ -1,0 +1,240 @@
+"""Both Lambda handlers, called with the events that AWS sends."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import Aws, clip, encode, sound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTEXT = SimpleNamespace(
+    function_name="earshot",
+    memory_limit_in_mb=1769,
+    invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:earshot",
+    aws_request_id="8a1c5c3e-0000-4000-8000-000000000001",
+    get_remaining_time_in_millis=lambda: 30_000,
+)
+
+
+def load(name: str) -> Any:
+    """Import a handler afresh, as a cold start does."""
+    for module in [m for m in sys.modules if m == name]:
+        del sys.modules[module]
+    return importlib.import_module(name)
+
+
+@pytest.fixture
+def predict(aws: Aws) -> Iterator[Any]:
+    yield load("predict.handler").handler
+    del sys.modules["predict.handler"]
+
+
+@pytest.fixture
+def ingest(aws: Aws) -> Iterator[Any]:
+    yield load("ingest.handler").handler
+    del sys.modules["ingest.handler"]
+
+
+def http_event(
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    content_type: str = "audio/wav",
+    query: str = "",
+) -> dict[str, Any]:
+    """An API Gateway HTTP API event, payload format 2.0."""
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "ANY /{proxy+}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {
+            "content-type": content_type,
+            "host": "abc123.execute-api.us-east-1.amazonaws.com",
+            "x-forwarded-for": "203.0.113.7",
+            "x-forwarded-port": "443",
+            "x-forwarded-proto": "https",
+        },
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "abc123",
+            "domainName": "abc123.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "abc123",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "203.0.113.7",
+                "userAgent": "curl/8.0",
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": "ANY /{proxy+}",
+            "stage": "$default",
+            "time": "21/Nov/2026:10:00:00 +0000",
+            "timeEpoch": 1795255200000,
+        },
+        "isBase64Encoded": body is not None,
+    }
+    if body is not None:
+        event["body"] = base64.b64encode(body).decode()
+    return event
+
+
+def test_predict_answers_a_binary_body(predict: Any) -> None:
+    answer = predict(http_event("POST", "/predict", clip("siren"), query="top_k=1"), CONTEXT)
+    assert answer["statusCode"] == 200, answer
+    body = json.loads(answer["body"])
+    assert len(body["top"]) == 1
+    assert body["request_id"] == CONTEXT.aws_request_id
+
+
+def test_predict_answers_a_multipart_body(predict: Any) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.flac"\r\n'
+        b"Content-Type: audio/flac\r\n\r\n"
+        + encode(sound("siren"), container="FLAC")
+        + b"\r\n--x--\r\n"
+    )
+    event = http_event("POST", "/predict", body, "multipart/form-data; boundary=x")
+    assert predict(event, CONTEXT)["statusCode"] == 200
+
+
+def test_predict_answers_errors_as_problems(predict: Any) -> None:
+    answer = predict(http_event("POST", "/predict", b"text"), CONTEXT)
+    assert answer["statusCode"] == 415
+    assert answer["headers"]["content-type"] == "application/problem+json"
+
+
+def test_predict_answers_again_and_again(predict: Any) -> None:
+    for _ in range(3):
+        assert predict(http_event("GET", "/health"), CONTEXT)["statusCode"] == 200
+        assert predict(http_event("GET", "/samples"), CONTEXT)["statusCode"] == 200
+
+
+def eventbridge(key: str, bucket: str = "recordings") -> dict[str, Any]:
+    """EventBridge's account of a new object."""
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "000000000000",
+        "time": "2026-11-21T10:00:00Z",
+        "region": "us-east-1",
+        "resources": [f"arn:aws:s3:::{bucket}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": bucket},
+            "object": {
+                "key": key,
+                "size": 5,
+                "etag": "b1946ac9",
+                "sequencer": "00617F08299329D189",
+            },
+            "request-id": "N4N7GDK58NMKJ12R",
+            "requester": "123456789012",
+            "source-ip-address": "1.2.3.4",
+            "reason": "PutObject",
+        },
+    }
+
+
+def s3_notification(key: str) -> dict[str, Any]:
+    """S3's own account of a new object, its key encoded."""
+    return {
+        "Records": [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "recordings"}, "object": {"key": key, "size": 5}},
+            }
+        ]
+    }
+
+
+def sqs_event(*bodies: Any) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{n}",
+                "receiptHandle": "MessageReceiptHandle",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": "1523232000000",
+                    "SenderId": "123456789012",
+                    "ApproximateFirstReceiveTimestamp": "1523232000001",
+                },
+                "messageAttributes": {},
+                "md5OfBody": "{{{md5_of_body}}}",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:MyQueue",
+                "awsRegion": "us-east-1",
+            }
+            for n, body in enumerate(bodies)
+        ]
+    }
+
+
+def failed(answer: Any) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def total(aws: Aws) -> int:
+    from earshot.catalog import Catalog
+
+    return Catalog(aws.dynamodb, "earshot").standing().total
+
+
+def test_ingest_takes_every_shape_of_event(ingest: Any, aws: Aws) -> None:
+    keys = ["samples/siren/a.wav", "samples/siren/b b+c.wav", "samples/siren/d é.wav"]
+    for n, key in enumerate(keys):
+        aws.drop(key, clip("siren", n))
+    answer = ingest(
+        sqs_event(
+            eventbridge(keys[0]),
+            eventbridge(keys[1]),
+            s3_notification("samples/siren/d+%C3%A9.wav"),
+            eventbridge("samples%2Fsiren%2Fa.wav"),
+            {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "recordings"},
+        ),
+        CONTEXT,
+    )
+    assert failed(answer) == []
+    assert total(aws) == 3
+
+
+def test_poison_among_good_messages_costs_the_good_ones_nothing(ingest: Any, aws: Aws) -> None:
+    aws.drop("samples/siren/a.wav", clip("siren"))
+    aws.drop("samples/siren/bad.wav", b"not audio")
+    answer = ingest(
+        sqs_event(
+            "not json",
+            eventbridge("samples/siren/a.wav"),
+            {"unknown": "shape"},
+            eventbridge("samples/siren/bad.wav"),
+            eventbridge("samples/siren/a.wav", bucket="somebody-elses"),
+            "[]",
+        ),
+        CONTEXT,
+    )
+    assert failed(answer) == ["message-0", "message-2", "message-4", "message-5"]
+    assert total(aws) == 1
+
+
+def test_a_batch_of_nothing_but_poison_is_told_apart_from_a_crash(ingest: Any) -> None:
+    assert failed(ingest(sqs_event("x", "y"), CONTEXT)) == ["message-0", "message-1"]
+
+
+def test_while_s3_is_away_the_message_comes_again(ingest: Any, aws: Aws) -> None:
+    aws.s3.delete_bucket(Bucket="recordings")
+    assert failed(ingest(sqs_event(eventbridge("samples/siren/a.wav")), CONTEXT)) == ["message-0"]
