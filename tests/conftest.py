@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,14 @@ def sound(label: str, seed: int = 0) -> np.ndarray[Any, Any]:
     return SOUNDS[label](np.random.default_rng(seed))
 
 
+def pcm(label: str, seed: int = 0) -> np.ndarray[Any, Any]:
+    """The same as 16-bit integers: one sound in whatever container."""
+    return (sound(label, seed) * 32767).round().astype(np.int16)
+
+
 def clip(label: str, seed: int = 0) -> bytes:
-    """One of our own sounds as a WAV file."""
-    return encode(sound(label, seed), subtype="PCM_16")
+    """The same as a WAV file."""
+    return encode(pcm(label, seed))
 
 
 @pytest.fixture
@@ -144,6 +149,3 @@ def aws(environment: None) -> Iterator[Aws]:
 @pytest.fixture
 def services(aws: Aws) -> Any:
     return wire(Settings.from_environment(), aws.s3, aws.dynamodb, aws.events)
-
-
-Make = Callable[..., Any]

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from rich.logging import RichHandler
 from infra.local import endpoint
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator, Mapping
 
     from infra.local.stack import Stack
@@ -78,11 +78,13 @@ def main() -> int:
             return 1
         _introduce(options)
         if options.demo and is_first_start:
+            import boto3
+
             from infra.local import demo
 
             threading.Thread(
                 target=demo.run,
-                args=(console, f"http://127.0.0.1:{options.port}", _client("s3"), stop),
+                args=(console, f"http://127.0.0.1:{options.port}", boto3.client("s3"), stop),
                 daemon=True,
             ).start()
         while not stop.wait(0.2):
@@ -96,7 +98,7 @@ def main() -> int:
 def _start(
     options: Options, children: ExitStack, stop: threading.Event
 ) -> dict[str, subprocess.Popen[bytes]]:
-    """Start emulator, stack, API, ingest and jobs, in this order; stopped in the reverse one."""
+    """Start emulator, API, stack, ingest and jobs, in this order; stopped in the reverse one."""
     logs = options.data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -107,30 +109,29 @@ def _start(
     )
     for port in (options.port, *(() if options.endpoint_url else (options.aws_port,))):
         _check_free(port)
+
+    def run(
+        name: str, module: str, arguments: list[str], variables: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        with (logs / f"{module.rpartition('.')[2]}.log").open("ab") as log:
+            process = endpoint.start(
+                module, arguments, {**surroundings, **(variables or {})}, log.fileno()
+            )
+        children.callback(endpoint.end, process)
+        processes[name] = process
+        return process
+
     if not options.endpoint_url:
         processes["the AWS emulator"] = endpoint.start_emulator(options.aws_port, options.data)
         children.callback(endpoint.end, processes["the AWS emulator"])
+    api = run("the API", "infra.local.api", ["--port", str(options.port)])
     stack = _deploy(options, processes.get("the AWS emulator"))
-
-    def run(name: str, module: str, arguments: list[str], variables: Mapping[str, str]) -> None:
-        with (logs / f"{module.rpartition('.')[2]}.log").open("ab") as log:
-            processes[name] = endpoint.start(
-                module, arguments, {**surroundings, **variables}, log.fileno()
-            )
-        children.callback(endpoint.end, processes[name])
-
-    predict = stack.functions["PredictFunction"]
-    run(
-        "the API",
-        "infra.local.api",
-        ["--port", str(options.port), "--with-parent"],
-        predict.environment,
-    )
+    endpoint.tell(api, stack.functions["PredictFunction"].environment)
     for arguments, variables in _pollers(stack):
         for number in range(options.workers):
             run(f"ingest {number + 1}", "infra.local.poller", arguments, variables)
     _start_jobs(stack, surroundings, logs, children, stop)
-    endpoint.wait(options.port, processes["the API"])
+    endpoint.wait(options.port, api)
     return processes
 
 
@@ -149,6 +150,9 @@ def _check_free(port: int) -> None:
 
 def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack:
     """Create the stack; the template is translated while the emulator starts."""
+    # Late, so that the emulator has been starting for as long as these take to import.
+    import boto3
+
     from infra.local import stack
 
     plan = stack.read(
@@ -163,7 +167,7 @@ def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack
     )
     if emulator:
         endpoint.wait(options.aws_port, emulator)
-    return plan.create(_client("cloudformation"), _client("s3"), "earshot")
+    return plan.create(boto3.client("cloudformation"), boto3.client("s3"), "earshot")
 
 
 def _pollers(stack: Stack) -> Iterator[tuple[list[str], Mapping[str, str]]]:
@@ -188,20 +192,16 @@ def _start_jobs(
     children: ExitStack,
     stop: threading.Event,
 ) -> None:
+    import boto3
+
     from infra.local.jobs import Worker
 
     for job in stack.jobs.values():
-        worker = Worker(_client("sqs"), job, surroundings, logs / "retrain.log", stop)
+        worker = Worker(boto3.client("sqs"), job, surroundings, logs / "retrain.log", stop)
         thread = threading.Thread(target=worker.run)
         thread.start()
         children.callback(thread.join, STOP_S)
     children.callback(stop.set)
-
-
-def _client(service: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    import boto3
-
-    return boto3.client(service)  # type: ignore[call-overload]
 
 
 def _introduce(options: Options) -> None:

@@ -55,7 +55,7 @@ class _Show:
                 key = f"samples/{label}/demo-{number + 1}.wav"
                 self._s3.put_object(Bucket=BUCKET, Key=key, Body=wav(make(random)))
                 dropped += 1
-            self._say("drop", f"{CLIPS_PER_LABEL} × samples/{label}/demo-*.wav, made by us")
+            self._say("drop", f"{CLIPS_PER_LABEL} files samples/{label}/demo-*.wav, made by us")
         self._until(lambda: self._counted(dropped))
         run = self._until(lambda: next(iter(self._get("/retrain")["runs"]), None))
         self._say("event", f"RetrainRequested: run [bold]{run['run']}[/bold], {run['reason']}")

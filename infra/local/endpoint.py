@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -86,6 +87,13 @@ def start(
     )
 
 
+def tell(process: subprocess.Popen[bytes], values: Mapping[str, str]) -> None:
+    """Write one line of JSON to the standard input of a process that ``start`` has started."""
+    if process.stdin:
+        process.stdin.write(json.dumps(dict(values)).encode() + b"\n")
+        process.stdin.flush()
+
+
 def end_with_parent() -> None:
     """Terminate this process when its standard input ends, as it does when its parent is gone."""
 
@@ -102,7 +110,7 @@ def wait(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> No
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise RuntimeError(f"The emulator ended with status {process.returncode}.")
+            raise RuntimeError(f"What was to listen on port {port} ended: {process.returncode}.")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:

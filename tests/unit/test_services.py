@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from conftest import Aws, clip, encode, sound
+from conftest import Aws, clip, encode, pcm
 from earshot.errors import NotEnoughSamples, RetrainInProgress
 from earshot.store import SampleKey
 
@@ -30,11 +30,13 @@ def test_a_labelled_clip_is_catalogued_with_its_embedding(services: Services, aw
 def test_the_same_clip_changes_nothing_whatever_its_name_or_container(
     services: Services, aws: Aws
 ) -> None:
-    pcm = (sound("siren") * 32767).astype(np.int16)
-    assert drop(services, aws, "samples/siren/a.wav", encode(pcm)) == "added"
+    assert drop(services, aws, "samples/siren/a.wav", clip("siren")) == "added"
     assert services.receive("samples/siren/a.wav", 0).state == "duplicate"
-    assert drop(services, aws, "samples/siren/b.wav", encode(pcm)) == "duplicate"
-    assert drop(services, aws, "samples/siren/c.flac", encode(pcm, container="FLAC")) == "duplicate"
+    assert drop(services, aws, "samples/siren/b.wav", clip("siren")) == "duplicate"
+    assert (
+        drop(services, aws, "samples/siren/c.flac", encode(pcm("siren"), container="FLAC"))
+        == "duplicate"
+    )
     assert services.catalog.standing().labels == {"siren": 1}
 
 

@@ -1,0 +1,196 @@
+"""Repeated, reordered and concurrent events against the emulator: every clip counts once."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from conftest import REPOSITORY, clip
+from earshot.errors import PromotionConflict, RetrainInProgress
+from earshot.services import Services
+from earshot.settings import Settings
+from earshot.wiring import wire
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra.local import endpoint, stack
+
+THREADS = 24
+
+
+class Deployed:
+    """A stack on an emulator, without pollers: the tests play the queue."""
+
+    def __init__(self, url: str) -> None:
+        config = Config(max_pool_connections=THREADS, retries={"max_attempts": 1})
+
+        def client(service: str) -> Any:
+            return boto3.client(  # type: ignore[call-overload]
+                service,
+                endpoint_url=url,
+                region_name="us-east-1",
+                aws_access_key_id="local",
+                aws_secret_access_key="local",
+                config=config,
+            )
+
+        self.s3, self.dynamodb, self.sqs = client("s3"), client("dynamodb"), client("sqs")
+        deployed = stack.deploy(
+            REPOSITORY / "template.yaml",
+            {"NamePrefix": "earshot", "RetrainThreshold": "10"},
+            client("cloudformation"),
+            self.s3,
+        )
+        self.jobs = deployed.jobs["RetrainJob"].queue_url
+        self.services = wire(
+            Settings.from_environment(deployed.functions["IngestFunction"].environment),
+            self.s3,
+            self.dynamodb,
+            client("events"),
+        )
+
+    def requested(self) -> list[str]:
+        """The runs that RetrainRequested events name, taken off the jobs' queue."""
+        runs = []
+        while messages := self.sqs.receive_message(QueueUrl=self.jobs, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                runs.append(json.loads(message["Body"])["detail"]["run"])
+                self.sqs.delete_message(QueueUrl=self.jobs, ReceiptHandle=message["ReceiptHandle"])
+        return runs
+
+    def clear(self) -> None:
+        """Empty the table."""
+        table = self.services.catalog._table
+        for item in self.dynamodb.scan(TableName=table)["Items"]:
+            self.dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
+        self.requested()
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployed]:
+    with endpoint.emulator() as url:
+        yield Deployed(url)
+
+
+@pytest.fixture(scope="module")
+def keys(deployed: Deployed) -> dict[str, str]:
+    """Objects in the bucket by key, with the identity of the sound in each: some are the same."""
+    found = {}
+    for n in range(12):
+        label = ("siren", "gunshot", "casual")[n % 3]
+        for name in ("a", "b"):
+            key = f"samples/{label}/{n}-{name}.wav"
+            deployed.s3.put_object(
+                Bucket=deployed.services.store.bucket, Key=key, Body=clip(label, n)
+            )
+            found[key] = f"{label} {n}"
+    return found
+
+
+def counted(services: Services) -> dict[str, int]:
+    """Label counts, which always equal the catalogue."""
+    labels = services.catalog.standing().labels
+    assert labels == dict(Counter(sample.label for sample in services.catalog.samples()))
+    return labels
+
+
+def test_concurrent_and_repeated_events_count_once(
+    deployed: Deployed, keys: dict[str, str]
+) -> None:
+    deployed.clear()
+    services = deployed.services
+    events = [key for key in keys for _ in range(5)]
+    random.Random(1).shuffle(events)
+    with ThreadPoolExecutor(THREADS) as pool:
+        outcomes = list(pool.map(lambda key: services.receive(key, 0).state, events))
+    assert Counter(outcomes) == {"added": 12, "duplicate": len(events) - 12}
+    assert counted(services) == {"casual": 4, "gunshot": 4, "siren": 4}
+    # One crossing of ten, one run, one event.
+    (run,) = services.catalog.runs()
+    assert deployed.requested() == [run.run]
+    assert run.samples >= 10
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_any_order_of_events_leads_to_the_same_counts(
+    deployed: Deployed, keys: dict[str, str], data: st.DataObject
+) -> None:
+    deployed.clear()
+    services = replace(deployed.services, retrain_threshold=4)
+    names = sorted(keys)
+    order = data.draw(st.lists(st.sampled_from(names), max_size=30))
+    for key in order:
+        services.receive(key, 0)
+    expected = Counter(identity.split()[0] for identity in {keys[key] for key in order})
+    assert counted(services) == dict(expected)
+    runs = services.catalog.runs()
+    assert len(runs) == (sum(expected.values()) >= 4)
+    assert deployed.requested() == [run.run for run in runs]
+
+
+def test_many_ask_for_a_training_and_one_gets_it(deployed: Deployed) -> None:
+    deployed.clear()
+
+    def ask(_: int) -> bool:
+        try:
+            deployed.services.request_retrain("race")
+        except RetrainInProgress:
+            return False
+        return True
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert sum(pool.map(ask, range(THREADS))) == 1
+    assert len(deployed.requested()) == len(deployed.services.catalog.runs()) == 1
+
+
+def test_many_workers_claim_a_run_and_one_has_it(deployed: Deployed) -> None:
+    deployed.clear()
+    run = deployed.services.request_retrain("race").run
+
+    def claim(worker: int) -> bool:
+        try:
+            deployed.services.catalog.claim_run(run, f"worker {worker}")
+        except RetrainInProgress:
+            return False
+        return True
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert sum(pool.map(claim, range(THREADS))) == 1
+
+
+def test_many_promote_and_one_wins(deployed: Deployed) -> None:
+    services = deployed.services
+    bundle = services.serving.default()
+    assert bundle is not None
+    versions = [f"race-{n:02}" for n in range(THREADS)]
+    for version in versions:
+        services.registry.publish(
+            replace(bundle.card, version=version), {"model.onnx": bundle.model}
+        )
+    expected = services.registry.champion()
+
+    def promote(version: str) -> bool:
+        try:
+            services.promote(version, expected, "test", "race")
+        except PromotionConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        won = [v for v, got in zip(versions, pool.map(promote, versions), strict=True) if got]
+    champion = services.registry.champion()
+    assert champion is not None
+    assert won == [champion.version]
