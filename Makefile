@@ -56,16 +56,16 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Earshot needs Python 3.11 or newer; say make PYTHON=python3.12, for example.")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing Earshot into .venv (once, about a minute) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
 		-e 'layers/earshot[local]' -e .
 	@touch $@
 
 .venv/installed-dev: .venv/installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 # The SAM CLI pins its own versions of much, so it lives apart.
 .venv-sam/installed:
 	@test -x .venv-sam/bin/python || $(PYTHON) -m venv .venv-sam
-	@.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check aws-sam-cli==1.170.0
+	@.venv-sam/bin/python -m pip install -qq --disable-pip-version-check aws-sam-cli==1.170.0
 	@touch $@
