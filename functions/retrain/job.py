@@ -134,7 +134,7 @@ def _champion(services: Services, pointer: Champion | None) -> Bundle | None:
     """The bundle to beat: the one that the pointer names, else the default, else none."""
     if pointer is not None:
         return services.registry.bundle(pointer.version)
-    return services.serving.default()
+    return services.serving.default
 
 
 def _trial(dataset: Dataset, challenger: Version, champion: Bundle | None) -> gates.Trial:

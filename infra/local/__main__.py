@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # A model that was just promoted answers within so many seconds; in the cloud it is 30.
 RELOAD_S = 2
 STOP_S = 20
+AWS_ITSELF = "aws"
 
 console = Console(highlight=False)
 
@@ -45,6 +46,21 @@ class Options:
     demo: bool
     endpoint_url: str | None
 
+    @property
+    def aws(self) -> str | None:
+        """The AWS endpoint; None for AWS itself."""
+        if self.endpoint_url == AWS_ITSELF:
+            return None
+        return self.endpoint_url or f"http://127.0.0.1:{self.aws_port}"
+
+
+@dataclass(frozen=True)
+class Running:
+    """What has been started."""
+
+    processes: dict[str, subprocess.Popen[bytes]]
+    stack: Stack
+
 
 def read_options() -> Options:
     """Read the command line."""
@@ -56,7 +72,7 @@ def read_options() -> Options:
     parser.add_argument("--threshold", type=int, default=25, help="new samples start a training")
     parser.add_argument("--workers", type=int, default=1, help="processes that ingest")
     parser.add_argument("--no-demo", dest="demo", action="store_false")
-    parser.add_argument("--endpoint-url", help="another AWS: LocalStack, or the real one")
+    parser.add_argument("--endpoint-url", help=f"LocalStack, for example; {AWS_ITSELF!r} for AWS")
     return Options(**vars(parser.parse_args()))
 
 
@@ -72,38 +88,37 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as children:
         try:
-            processes = _start(options, children, stop)
+            running = _start(options, children, stop)
         except (OSError, RuntimeError, TimeoutError) as error:
             console.print(f"[red]The local stack did not start:[/red] {error}")
             return 1
-        _introduce(options)
+        bucket = running.stack.outputs["RecordingsBucketName"]
+        _introduce(options, bucket)
         if options.demo and is_first_start:
             import boto3
 
             from infra.local import demo
 
+            api = f"http://127.0.0.1:{options.port}"
             threading.Thread(
-                target=demo.run,
-                args=(console, f"http://127.0.0.1:{options.port}", boto3.client("s3"), stop),
-                daemon=True,
+                target=demo.run, args=(console, api, boto3.client("s3"), bucket, stop), daemon=True
             ).start()
         while not stop.wait(0.2):
-            if dead := [name for name, process in processes.items() if process.poll() is not None]:
+            if dead := [
+                name for name, child in running.processes.items() if child.poll() is not None
+            ]:
                 console.print(f"[red]{', '.join(dead)} ended; see {options.data}/logs.[/red]")
                 return 1
         console.print("Stopping …")
     return 0
 
 
-def _start(
-    options: Options, children: ExitStack, stop: threading.Event
-) -> dict[str, subprocess.Popen[bytes]]:
+def _start(options: Options, children: ExitStack, stop: threading.Event) -> Running:
     """Start emulator, API, stack, ingest and jobs, in this order; stopped in the reverse one."""
     logs = options.data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     processes: dict[str, subprocess.Popen[bytes]] = {}
-    url = options.endpoint_url or f"http://127.0.0.1:{options.aws_port}"
-    surroundings = endpoint.environment(url)
+    surroundings = endpoint.environment(options.aws)
     os.environ.update(
         {name: value for name, value in surroundings.items() if name.startswith("AWS_")}
     )
@@ -132,7 +147,7 @@ def _start(
             run(f"ingest {number + 1}", "infra.local.poller", arguments, variables)
     _start_jobs(stack, surroundings, logs, children, stop)
     endpoint.wait(options.port, api)
-    return processes
+    return Running(processes, stack)
 
 
 def _check_free(port: int) -> None:
@@ -158,12 +173,13 @@ def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack
     plan = stack.read(
         endpoint.REPOSITORY / "template.yaml",
         {
-            "NamePrefix": "earshot",
+            # Names of buckets are taken in all of AWS: there CloudFormation makes them.
+            "NamePrefix": "earshot" if options.aws else "",
             "Application": options.application,
             "RetrainThreshold": str(options.threshold),
             "ReloadSeconds": str(RELOAD_S),
         },
-        os.environ["AWS_DEFAULT_REGION"],
+        boto3.Session().region_name or endpoint.REGION,
     )
     if emulator:
         endpoint.wait(options.aws_port, emulator)
@@ -204,21 +220,20 @@ def _start_jobs(
     children.callback(stop.set)
 
 
-def _introduce(options: Options) -> None:
+def _introduce(options: Options, bucket: str) -> None:
     """Say where everything is, and what is not what it is in the cloud."""
-    aws = options.endpoint_url or f"http://127.0.0.1:{options.aws_port}"
+    flag = f"--endpoint-url {options.aws} " if options.aws else ""
     console.print(f"[bold]Earshot[/bold] listens for [bold]{options.application}[/bold].")
     console.print(f"  API and page   http://127.0.0.1:{options.port}   (docs at /docs)")
-    console.print(f"  AWS endpoint   {aws}   (buckets earshot-recordings, earshot-artifacts)")
+    console.print(f"  AWS endpoint   {options.aws or 'AWS itself'}")
     console.print(f"  data and logs  {options.data}")
-    console.print(
-        f"  drop a sample  aws --endpoint-url {aws} s3 cp clip.wav "
-        "s3://earshot-recordings/samples/siren/"
-    )
+    console.print("  drop a sample  ", end="")
+    console.print(f"aws {flag}s3 cp clip.wav s3://{bucket}/samples/siren/", soft_wrap=True)
     console.print(
         "  [dim]Not emulated: API Gateway (uvicorn serves the same app), Lambda (a poller calls "
-        "the same handler),\n  Batch (the same command runs as a process), IAM, alarms. "
-        "Ctrl-C stops.[/dim]"
+        "the same\n  handler), Batch (the same command runs as a process), IAM. Ctrl-C stops."
+        "[/dim]",
+        soft_wrap=True,
     )
 
 

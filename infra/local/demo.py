@@ -6,6 +6,7 @@ import io
 import json
 import time
 import urllib.request
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,16 +21,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from rich.console import Console
 
-BUCKET = "earshot-recordings"
 CLIPS_PER_LABEL = 8
 LOOK_EVERY_S = 0.3
 PATIENCE_S = 300
 
 
-def run(console: Console, api: str, s3: S3Client, stop: Event) -> None:
+def run(console: Console, api: str, s3: S3Client, bucket: str, stop: Event) -> None:
     """Drop samples, and follow them until a new version answers."""
     try:
-        _Show(console, api, s3, stop).run()
+        _Show(console, api, partial(s3.put_object, Bucket=bucket), stop).run()
     except (OSError, TimeoutError) as error:
         if not stop.is_set():
             console.print(f"[yellow]The demonstration ended early: {error}[/yellow]")
@@ -38,10 +38,10 @@ def run(console: Console, api: str, s3: S3Client, stop: Event) -> None:
 
 
 class _Show:
-    def __init__(self, console: Console, api: str, s3: S3Client, stop: Event) -> None:
+    def __init__(self, console: Console, api: str, put: Callable[..., Any], stop: Event) -> None:
         self._console = console
         self._api = api
-        self._s3 = s3
+        self._put = put
         self._stop = stop
         self._started = time.monotonic()
 
@@ -53,7 +53,7 @@ class _Show:
         for label, make in SOUNDS.items():
             for number in range(CLIPS_PER_LABEL):
                 key = f"samples/{label}/demo-{number + 1}.wav"
-                self._s3.put_object(Bucket=BUCKET, Key=key, Body=wav(make(random)))
+                self._put(Key=key, Body=wav(make(random)))
                 dropped += 1
             self._say("drop", f"{CLIPS_PER_LABEL} files samples/{label}/demo-*.wav, made by us")
         self._until(lambda: self._counted(dropped))

@@ -22,19 +22,27 @@ REGION = "us-east-1"
 LOOK_EVERY_S = 0.02
 
 
-def environment(endpoint_url: str) -> dict[str, str]:
-    """What a process needs to find a local AWS and the repository's packages, and little else.
+def environment(endpoint_url: str | None) -> dict[str, str]:
+    """What a process needs to find AWS and the repository's packages, and little else.
 
-    Credentials and region are taken from the caller's environment when it has them.
+    What the caller's environment says of AWS is kept. For an endpoint the rest is made up, as
+    emulators look at no credentials, and no profile is looked for; without one (None: AWS itself)
+    boto3 finds its own.
     """
     path = (REPOSITORY / "functions", REPOSITORY / "layers" / "earshot", REPOSITORY)
     kept = ("HOME", "LANG", "PATH", "TMPDIR", "VIRTUAL_ENV")
+    made_up = {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    found = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    if endpoint_url:
+        found = {**made_up, **found, "AWS_ENDPOINT_URL": endpoint_url}
+        found.pop("AWS_PROFILE", None)
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
-        "AWS_ACCESS_KEY_ID": os.environ.get("AWS_ACCESS_KEY_ID", "local"),
-        "AWS_SECRET_ACCESS_KEY": os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
-        "AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", REGION),
-        "AWS_ENDPOINT_URL": endpoint_url,
+        **found,
         "PYTHONPATH": os.pathsep.join(map(str, path)),
         "PYTHONUNBUFFERED": "1",
     }

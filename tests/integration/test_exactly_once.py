@@ -173,7 +173,7 @@ def test_many_workers_claim_a_run_and_one_has_it(deployed: Deployed) -> None:
 
 def test_many_promote_and_one_wins(deployed: Deployed) -> None:
     services = deployed.services
-    bundle = services.serving.default()
+    bundle = services.serving.default
     assert bundle is not None
     versions = [f"race-{n:02}" for n in range(THREADS)]
     for version in versions:

@@ -199,7 +199,7 @@ def test_a_job_is_tried_again_with_its_environment(
     sqs: Any, queues: tuple[str, str], tmp_path: Path
 ) -> None:
     log = tmp_path / "logs" / "retrain.log"
-    send(sqs, queues[0], json.dumps({"detail": {"run": "r1"}}))
+    send(sqs, queues[0], json.dumps({"id": "event-1", "detail": {"run": "r1"}}))
     assert worker(sqs, job(queues[0]), log, threading.Event()).poll()
     assert log.read_text().splitlines() == ["--run r1 books 1", "--run r1 books 2"]
     assert Poller(sqs, queues[0], lambda *_: None).poll() == 0
@@ -218,7 +218,7 @@ def test_an_event_that_fits_no_job_is_dropped(
 def test_a_job_that_takes_too_long_is_ended(
     sqs: Any, queues: tuple[str, str], tmp_path: Path
 ) -> None:
-    send(sqs, queues[0], json.dumps({"detail": {"run": "r1"}}))
+    send(sqs, queues[0], json.dumps({"id": "event-1", "detail": {"run": "r1"}}))
     what = job(queues[0], timeout_s=1, attempts=1)
     started = time.monotonic()
     worker(sqs, what, tmp_path / "log", threading.Event(), "import time; time.sleep(60)").poll()
@@ -228,7 +228,7 @@ def test_a_job_that_takes_too_long_is_ended(
 def test_a_job_that_is_stopped_waits_for_the_next_time(
     sqs: Any, queues: tuple[str, str], tmp_path: Path
 ) -> None:
-    send(sqs, queues[0], json.dumps({"detail": {"run": "r1"}}))
+    send(sqs, queues[0], json.dumps({"id": "event-1", "detail": {"run": "r1"}}))
     stop = threading.Event()
     sleepy = worker(sqs, job(queues[0]), tmp_path / "log", stop, "import time; time.sleep(60)")
     thread = threading.Thread(target=sleepy.run)

@@ -162,4 +162,4 @@ def test_a_bundle_that_is_no_bundle_is_an_error(registry: Registry, tmp_path: Pa
         serving.detector()
     assert "not a model bundle" in serving.refused["default"]
     with pytest.raises(BadBundle):
-        serving.default()
+        _ = serving.default

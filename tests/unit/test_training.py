@@ -226,7 +226,7 @@ def test_a_refused_challenger_is_kept_but_does_not_serve(
 def test_a_promotion_that_came_first_wins(
     services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = services.serving.default()
+    bundle = services.serving.default
     assert bundle is not None
     services.registry.publish(replace(bundle.card, version="by-hand"), {"model.onnx": bundle.model})
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from earshot.errors import BadSample, EarshotError
@@ -93,11 +94,17 @@ def _s3(endpoint_url: str | None) -> S3Client:
 
 
 def main() -> None:
-    """Run the command; an error that Earshot raises on purpose is one line and exit status 1."""
+    """Run the command; what Earshot or AWS refuses is one line and exit status 1."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
     for entry in entry_points(group=COMMANDS):
         app.command(entry.name)(entry.load())
     try:
         app()
     except EarshotError as error:
-        console.print(f"[red]{error.code}:[/red] {error}")
+        console.print(f"[red]{error.code}:[/red] {escape(str(error))}")
+        sys.exit(1)
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        console.print(f"[red]aws:[/red] {escape(str(error))}")
         sys.exit(1)

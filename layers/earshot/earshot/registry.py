@@ -39,6 +39,7 @@ class Registry:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
+        self._listed: dict[str, ModelCard] = {}
 
     def publish(self, card: ModelCard, files: Mapping[str, bytes]) -> None:
         """Upload a version; its card comes last, so a version is seen whole or not at all.
@@ -57,6 +58,14 @@ class Registry:
         keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
         names = [key.split("/")[1] for key in keys if key.endswith(f"/{CARD_FILE}")]
         return sorted(names, reverse=True)
+
+    def latest(self, limit: int) -> list[ModelCard]:
+        """The cards of the newest versions; each is read once, for a version never changes."""
+        versions = self.versions()[:limit]
+        for version in versions:
+            if version not in self._listed:
+                self._listed[version] = self.card(version)
+        return [self._listed[version] for version in versions]
 
     def card(self, version: str) -> ModelCard:
         """A version's card; raises ModelNotFound or BadBundle."""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# How many versions a list shows.
+LISTED = 50
+
 State = Literal["added", "duplicate", "refused", "recorded", "gone", "ignored"]
 
 
@@ -193,14 +196,14 @@ class Services:
     # --- models ----------------------------------------------------------------------------
 
     def cards(self) -> list[ModelCard]:
-        """Every version's card, the newest first, the default bundle's last."""
-        cards = [self.registry.card(version) for version in self.registry.versions()]
-        default = self.serving.default()
+        """The cards of the latest versions, the newest first, the default bundle's last."""
+        cards = self.registry.latest(LISTED)
+        default = self.serving.default
         return [*cards, default.card] if default else cards
 
     def card(self, version: str) -> ModelCard:
         """One version's card; raises ModelNotFound."""
-        default = self.serving.default()
+        default = self.serving.default
         if default and default.card.version == version:
             return default.card
         if "/" in version:

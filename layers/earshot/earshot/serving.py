@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,9 @@ class Serving:
             )
         return self._detector
 
+    @cached_property
     def default(self) -> Bundle | None:
-        """The bundle that came with the deployment, or None."""
+        """The bundle that came with the deployment, or None; raises BadBundle."""
         return Bundle.load(self._default_bundle) if self._default_bundle.is_dir() else None
 
     def _refresh(self) -> None:
@@ -91,7 +93,7 @@ class Serving:
 
     def _load(self, version: str | None) -> Detector | None:
         """A version (None: the default), loaded and tried."""
-        bundle = self._registry.bundle(version) if version else self.default()
+        bundle = self._registry.bundle(version) if version else self.default
         if bundle is None:
             return None
         detector = Detector(bundle)
