@@ -109,5 +109,10 @@ def _report(card: ModelCard, notes: Sequence[str], latency_ms: float) -> None:
         f"macro-F1 {metrics['macro_f1']:.3f}, ECE {metrics['ece']:.3f}, "
         f"{latency_ms:.1f} ms per window on one core."
     )
+    unseen = metrics["cross_validation"]
+    console.print(
+        f"Cross-validation by recording on the {unseen['clips']} clips learnt from: "
+        f"accuracy {unseen['accuracy']:.3f}."
+    )
     for note in notes:
         console.print(f"[yellow]Note:[/yellow] {note}")

@@ -31,13 +31,17 @@ def _no_audio() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A labelled clip: ``embedding`` ``[windows, dim]``; ``audio`` fetches it, None if gone."""
+    """A labelled clip: ``embedding`` ``[windows, dim]``; ``audio`` fetches it, None if gone.
+
+    ``copies`` ``[any, dim]`` are windows of altered copies, learnt from and never judged by.
+    """
 
     sha256: str
     label: str
     group: str
     embedding: Samples
     audio: Callable[[], Waveform | None] = _no_audio
+    copies: Samples | None = None
 
     @property
     def held_out(self) -> bool:
@@ -82,12 +86,14 @@ def combine(seed: Iterable[Clip], samples: Iterable[Clip]) -> list[Clip]:
     """Old clips and new together. A sample that is in the seed as well keeps the seed's group.
 
     Its label is the sample's, for a person may have corrected it; its group, and with it its
-    part of the split, must not change with the way it came in.
+    part of the split, must not change with the way it came in. The seed's copies are kept too.
     """
     clips = {clip.sha256: clip for clip in seed}
     for clip in samples:
         known = clips.get(clip.sha256)
-        clips[clip.sha256] = replace(clip, group=known.group) if known else clip
+        clips[clip.sha256] = (
+            replace(clip, group=known.group, copies=known.copies) if known else clip
+        )
     return list(clips.values())
 
 
@@ -172,6 +178,8 @@ def from_samples(
 
 def save_embeddings(path: Path, clips: Sequence[Clip], backbone_sha256: str) -> None:
     """Write clips as ``embeddings.npz``, the seed that later versions are trained with as well."""
+    none = np.empty((0, clips[0].embedding.shape[1]), dtype=np.float32)
+    copies = [none if clip.copies is None else clip.copies for clip in clips]
     np.savez_compressed(
         path,
         backbone=np.array(backbone_sha256),
@@ -180,6 +188,8 @@ def save_embeddings(path: Path, clips: Sequence[Clip], backbone_sha256: str) -> 
         group=np.array([clip.group for clip in clips]),
         windows=np.array([len(clip.embedding) for clip in clips]),
         embedding=np.concatenate([clip.embedding for clip in clips]),
+        copy_windows=np.array([len(windows) for windows in copies]),
+        copies=np.concatenate(copies),
     )
 
 
@@ -190,10 +200,12 @@ def load_embeddings(path: Path, backbone_sha256: str) -> list[Clip]:
     with np.load(path, allow_pickle=False) as stored:
         if str(stored["backbone"]) != backbone_sha256:
             return []
-        parts = np.split(stored["embedding"], np.cumsum(stored["windows"])[:-1])
+        embeddings = np.split(stored["embedding"], np.cumsum(stored["windows"])[:-1])
+        copies = np.split(stored["copies"], np.cumsum(stored["copy_windows"])[:-1])
+        names = zip(stored["sha256"], stored["label"], stored["group"], strict=True)
         return [
-            Clip(str(sha256), str(label), str(group), embedding)
-            for sha256, label, group, embedding in zip(
-                stored["sha256"], stored["label"], stored["group"], parts, strict=True
+            Clip(str(sha256), str(label), str(group), embedding, copies=copied)
+            for (sha256, label, group), embedding, copied in zip(
+                names, embeddings, copies, strict=True
             )
         ]

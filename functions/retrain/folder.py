@@ -11,6 +11,7 @@ from earshot.audio import decode
 from earshot.errors import BadDataset, BadRecording
 from earshot.store import is_audio_name
 
+from retrain.augment import at_another_level
 from retrain.dataset import Clip
 
 if TYPE_CHECKING:
@@ -103,4 +104,5 @@ def _read(file: LabelledFile, embed: Callable[[Waveform], Samples]) -> Clip | Ba
         group=file.group or waveform.sha256,
         embedding=embed(waveform),
         audio=audio,
+        copies=embed(at_another_level(waveform)),
     )

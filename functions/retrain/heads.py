@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 # Inverse strengths of the L2 penalty that are tried.
-CANDIDATES = (0.003, 0.01, 0.03, 0.1, 0.3)
+CANDIDATES = (0.01, 0.03, 0.1, 0.3, 1.0)
 FOLDS = 5
+# What a window of an altered copy weighs beside one of its clip. On SESA, by grouped 5-fold
+# cross-validation over four seeds: without copies 0.907 on the clips and 0.762 on copies of unheard
+# ones; at 0.1 0.907 and 0.843; at 0.25 0.901 and 0.869; at 1 0.899 and 0.878.
+COPY_WEIGHT = 0.2
 MAX_ITERATIONS = 300
 # The penalty is chosen on about so many clips; more would cost time and change nothing.
 CV_CLIPS = 4_000
@@ -43,13 +47,16 @@ class Head:
     """Probabilities are ``softmax(embedding @ weights + bias)``; the temperature is inside.
 
     ``weights`` ``[dim, labels]``, ``bias`` ``[labels]``; ``thresholds`` the confidence from which
-    a label is accepted; ``curve`` one row per candidate and fold.
+    a label is accepted; ``unseen_accuracy`` that of the chosen ``penalty`` over the folds;
+    ``curve`` one row per candidate and fold.
     """
 
     weights: Samples
     bias: Samples
     temperature: float
     thresholds: dict[str, float]
+    penalty: float
+    unseen_accuracy: float
     curve: list[Row]
 
     def probabilities(self, embedding: Samples) -> Samples:
@@ -65,25 +72,35 @@ def softmax(logits: Samples) -> Samples:
 
 @dataclass(frozen=True, eq=False)
 class _Windows:
-    """The windows of clips in one array: ``x`` ``[windows, dim]``, the others ``[windows]``."""
+    """The windows of clips in one array: ``x`` ``[windows, dim]``, the others ``[windows]``.
+
+    ``judged`` is false for windows of altered copies.
+    """
 
     x: Samples
     label: np.ndarray[Any, Any]
     clip: np.ndarray[Any, Any]
     weight: np.ndarray[Any, Any]
+    judged: np.ndarray[Any, Any]
 
     @classmethod
     def of(cls, clips: Sequence[Clip], labels: Sequence[str]) -> _Windows:
         """A clip weighs the same however many windows it has, and so does each label."""
-        sizes = [len(clip.embedding) for clip in clips]
+        originals = [clip.embedding for clip in clips]
+        copies = [clip.embedding[:0] if clip.copies is None else clip.copies for clip in clips]
+        parts = [part for pair in zip(originals, copies, strict=True) for part in pair]
+        sizes = [len(a) + len(b) for a, b in zip(originals, copies, strict=True)]
         number = {label: n for n, label in enumerate(labels)}
         y = np.array([number[clip.label] for clip in clips])
         per_label = len(clips) / (len(labels) * np.bincount(y, minlength=len(labels)))
+        judged = np.repeat([n % 2 == 0 for n in range(len(parts))], [len(p) for p in parts])
+        weight = np.repeat(per_label[y] / sizes, sizes)
         return cls(
-            x=np.concatenate([clip.embedding for clip in clips]),
+            x=np.concatenate(parts),
             label=np.repeat(y, sizes),
             clip=np.repeat(np.arange(len(clips)), sizes),
-            weight=np.repeat(per_label[y] / sizes, sizes),
+            weight=np.where(judged, weight, COPY_WEIGHT * weight),
+            judged=judged,
         )
 
 
@@ -107,7 +124,8 @@ def fit(
             outside = np.isin(windows.clip, fold)
             weights, bias = _fit_logistic(windows, ~outside, penalty, len(dataset.labels))
             logits[outside] = windows.x[outside] @ weights + bias
-            heard = _by_clip(softmax(logits[outside]), windows.clip[outside])
+            asked = outside & windows.judged
+            heard = _by_clip(softmax(logits[asked]), windows.clip[asked])
             curve.append(
                 {
                     "penalty": penalty,
@@ -117,24 +135,25 @@ def fit(
                 }
             )
             progress(len(curve) / steps, curve)
-        unseen[penalty] = logits
+        unseen[penalty] = logits[windows.judged]
+    clip = windows.clip[windows.judged]
     best, temperature = min(
-        ((penalty, _temperature(unseen[penalty], windows.clip, truth)) for penalty in CANDIDATES),
-        key=lambda pair: _log_loss(
-            _by_clip(softmax(unseen[pair[0]] / pair[1]), windows.clip), truth
-        ),
+        ((penalty, _temperature(unseen[penalty], clip, truth)) for penalty in CANDIDATES),
+        key=lambda pair: _log_loss(_by_clip(softmax(unseen[pair[0]] / pair[1]), clip), truth),
     )
     everything = _Windows.of(dataset.training, dataset.labels)
     weights, bias = _fit_logistic(
         everything, np.ones(len(everything.x), dtype=bool), best, len(dataset.labels)
     )
-    heard = _by_clip(softmax(unseen[best] / temperature), windows.clip)
+    heard = _by_clip(softmax(unseen[best] / temperature), clip)
     progress(1.0, curve)
     return Head(
         weights=(weights / temperature).astype(np.float32),
         bias=(bias / temperature).astype(np.float32),
         temperature=temperature,
         thresholds=_thresholds(heard, truth, dataset.labels, alert_labels),
+        penalty=best,
+        unseen_accuracy=float((heard.argmax(axis=1) == truth).mean()),
         curve=curve,
     )
 

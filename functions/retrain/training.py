@@ -101,6 +101,11 @@ def train(
         [clip.group for clip in dataset.held_out],
         dataset.labels,
     )
+    metrics["cross_validation"] = {
+        "accuracy": round(head.unseen_accuracy, 4),
+        "clips": len(dataset.training),
+        "penalty": head.penalty,
+    }
     card = replace(
         bundle.card,
         metrics=metrics,
