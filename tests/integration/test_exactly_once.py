@@ -70,7 +70,7 @@ class Deployed:
 
     def clear(self) -> None:
         """Empty the table."""
-        table = self.services.catalog._table
+        table = "earshot"
         for item in self.dynamodb.scan(TableName=table)["Items"]:
             self.dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
         self.requested()

@@ -4,7 +4,7 @@
 ``pk``                    ``sk``              item
 ========================  ==================  ==================================================
 ``SAMPLES#<shard>``       SHA-256 of the PCM  a sample with its embedding
-``COUNTS#<shard>``        ``COUNTS``          ``n#<label>`` and ``total`` of the shard's samples
+``COUNTS#<shard>``        ``COUNTS``          how many of each label the shard has: ``n#<label>``
 ``TRAINING``              ``TRAINING``        ``requested_total``, the total at the last request;
                                               ``active_run`` and ``active_until``
 ``RUNS``                  run                 a training run: state, stage, curve, verdicts
@@ -23,30 +23,26 @@ import json
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
 from earshot.recording import Refusal, Sample, now
+from earshot.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from earshot.recording import Prediction
-
-T = TypeVar("T")
 
 SHARDS = "0123456789abcdef"
 # How long a run may wait for its worker, and a worker may be silent, before others go on.
 WAITING_S = 2 * 3600
 SILENCE_S = 600
 REFUSAL_DAYS = 30
-# A transaction that meets another on one item is cancelled and tried again.
-CONFLICT_TRIES = 8
 
 REQUESTED, RUNNING, PROMOTED, REJECTED, FAILED = (
     "requested",
@@ -96,11 +92,10 @@ class Run:
 
 
 class Catalog:
-    """The table. All writes are safe to repeat."""
+    """The table's contents. All writes are safe to repeat."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
+        self._table = Table(client, table)
 
     # --- samples ---------------------------------------------------------------------------
 
@@ -109,25 +104,16 @@ class Catalog:
 
         Raises LabelConflict when the same audio stands under another label.
         """
-        shard = sample.sha256[0]
-        added = self._transact(
-            {
-                "Put": {
-                    "TableName": self._table,
-                    "Item": _sample_item(sample),
-                    "ConditionExpression": "attribute_not_exists(pk)",
-                }
-            },
-            {
-                "Update": {
-                    "TableName": self._table,
-                    "Key": _key(f"COUNTS#{shard}", "COUNTS"),
-                    "UpdateExpression": "ADD #label :one, #total :one",
-                    "ExpressionAttributeNames": {"#label": f"n#{sample.label}", "#total": "total"},
-                    "ExpressionAttributeValues": {":one": {"N": "1"}},
-                }
-            },
-            {"Delete": {"TableName": self._table, "Key": _key("REFUSED", sample.key)}},
+        added = self._table.transact(
+            self._table.putting_new(_sample_item(sample)),
+            self._table.updating(
+                f"COUNTS#{sample.sha256[0]}",
+                "COUNTS",
+                "ADD #label :one",
+                {"one": 1},
+                names={"label": f"n#{sample.label}"},
+            ),
+            self._table.deleting("REFUSED", sample.key),
         )
         if not added:
             there = self.sample(sample.sha256)
@@ -140,19 +126,20 @@ class Catalog:
 
     def sample(self, sha256: str) -> Sample | None:
         """One sample by its identity."""
-        item = self._get(f"SAMPLES#{sha256[0]}", sha256)
+        item = self._table.get(f"SAMPLES#{sha256[0]}", sha256)
         return _sample(item) if item else None
 
     def samples(self) -> Iterator[Sample]:
         """Every sample with its embedding, shard by shard in the order of their identities."""
         for shard in SHARDS:
-            for item in self._query(f"SAMPLES#{shard}"):
+            for item in self._table.query(f"SAMPLES#{shard}"):
                 yield _sample(item)
 
     def standing(self) -> Standing:
         """Counts and the state of training, read consistently in one round trip."""
-        keys = [_key(f"COUNTS#{shard}", "COUNTS") for shard in SHARDS]
-        items = self._get_many([*keys, _key("TRAINING", "TRAINING")])
+        items = self._table.get_many(
+            [*((f"COUNTS#{shard}", "COUNTS") for shard in SHARDS), ("TRAINING", "TRAINING")]
+        )
         training = next((item for item in items if item["pk"] == "TRAINING"), {})
         labels: dict[str, int] = {}
         for item in items:
@@ -170,38 +157,41 @@ class Catalog:
 
     def refuse(self, refusal: Refusal) -> None:
         """Record an object that could not be used; the same object again changes nothing."""
-        self._client.put_item(
-            TableName=self._table,
-            Item=_item(
-                pk="REFUSED",
-                sk=refusal.key,
-                code=refusal.code,
-                reason=refusal.reason,
-                refused_at=refusal.refused_at,
-                expires_at=int(time.time()) + REFUSAL_DAYS * 86_400,
-            ),
+        self._table.put(
+            {
+                "pk": "REFUSED",
+                "sk": refusal.key,
+                "code": refusal.code,
+                "reason": refusal.reason,
+                "refused_at": refusal.refused_at,
+                "expires_at": _in(REFUSAL_DAYS * 86_400),
+            }
         )
 
     def refusals(self, limit: int = 100) -> list[Refusal]:
         """Objects that could not be used, the latest first."""
         found = [
             Refusal(item["sk"], item["code"], item["reason"], item["refused_at"])
-            for item in self._query("REFUSED")
+            for item in self._table.query("REFUSED")
         ]
         return sorted(found, key=lambda refusal: refusal.refused_at, reverse=True)[:limit]
 
     def note_recording(self, key: str, site: str, size: int) -> None:
         """Record that an unlabelled recording came in."""
-        self._client.put_item(
-            TableName=self._table,
-            Item=_item(
-                pk="RECORDINGS", sk=key, site=site, size=size, state="received", received_at=now()
-            ),
+        self._table.put(
+            {
+                "pk": "RECORDINGS",
+                "sk": key,
+                "site": site,
+                "size": size,
+                "state": "received",
+                "received_at": now(),
+            }
         )
 
     def recording_count(self) -> int:
         """How many unlabelled recordings came in."""
-        return sum(1 for _ in self._query("RECORDINGS"))
+        return sum(1 for _ in self._table.query("RECORDINGS"))
 
     # --- training runs ---------------------------------------------------------------------
 
@@ -211,36 +201,22 @@ class Catalog:
         The run and the new total appear together or not at all, so one crossing of the
         threshold makes one run.
         """
-        return self._transact(
-            {
-                "Update": {
-                    "TableName": self._table,
-                    "Key": _key("TRAINING", "TRAINING"),
-                    "UpdateExpression": (
-                        "SET requested_total = :total, active_run = :run, active_until = :until"
-                    ),
-                    "ConditionExpression": (
-                        "(attribute_not_exists(requested_total) OR requested_total = :seen) AND "
-                        "(attribute_not_exists(active_run) OR active_until < :now)"
-                    ),
-                    "ExpressionAttributeValues": _item(
-                        **{
-                            ":total": seen.total,
-                            ":seen": seen.requested_total,
-                            ":run": run.run,
-                            ":until": int(time.time()) + WAITING_S,
-                            ":now": int(time.time()),
-                        }
-                    ),
-                }
-            },
-            {
-                "Put": {
-                    "TableName": self._table,
-                    "Item": _run_item(run),
-                    "ConditionExpression": "attribute_not_exists(pk)",
-                }
-            },
+        return self._table.transact(
+            self._table.updating(
+                "TRAINING",
+                "TRAINING",
+                "SET requested_total = :total, active_run = :run, active_until = :until",
+                {
+                    "total": seen.total,
+                    "seen": seen.requested_total,
+                    "run": run.run,
+                    "until": _in(WAITING_S),
+                    "now": _in(0),
+                },
+                when="(attribute_not_exists(requested_total) OR requested_total = :seen) AND "
+                "(attribute_not_exists(active_run) OR active_until < :now)",
+            ),
+            self._table.putting_new(_run_item(run)),
         )
 
     def claim_run(self, run: str, worker: str) -> Run:
@@ -250,178 +226,89 @@ class Catalog:
         not silent for SILENCE_S; and RunNotFound.
         """
         self.run(run)
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key("RUNS", run),
-                UpdateExpression=(
-                    "SET #state = :running, worker = :worker, started_at = :at, "
-                    "lease_until = :until"
-                ),
-                ConditionExpression=(
-                    "#state = :requested OR (#state = :running AND "
-                    "(worker = :worker OR lease_until < :now))"
-                ),
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=_item(
-                    **{
-                        ":running": RUNNING,
-                        ":requested": REQUESTED,
-                        ":worker": worker,
-                        ":at": now(),
-                        ":until": int(time.time()) + SILENCE_S,
-                        ":now": int(time.time()),
-                    }
-                ),
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            raise RetrainInProgress(f"Run {run} is finished, or another worker has it.") from error
+        claimed = self._table.update(
+            "RUNS",
+            run,
+            "SET #state = :running, worker = :worker, started_at = :at, lease_until = :until",
+            {
+                "running": RUNNING,
+                "requested": REQUESTED,
+                "worker": worker,
+                "at": now(),
+                "until": _in(SILENCE_S),
+                "now": _in(0),
+            },
+            names={"state": "state"},
+            when="#state = :requested OR (#state = :running AND "
+            "(worker = :worker OR lease_until < :now))",
+        )
+        if not claimed:
+            raise RetrainInProgress(f"Run {run} is finished, or another worker has it.")
         return self.run(run)
 
     def keep_run(self, run: str) -> None:
         """Say that a run's worker is alive: its claim and the training seat last SILENCE_S more."""
-        self.report_run(run, lease_until=int(time.time()) + SILENCE_S)
-        self._on_seat(
-            run,
-            "SET active_until = :until",
-            {":until": {"N": str(int(time.time()) + SILENCE_S)}},
-        )
+        self.report_run(run, lease_until=_in(SILENCE_S))
+        self._on_seat(run, "SET active_until = :until", {"until": _in(SILENCE_S)})
 
     def report_run(self, run: str, **changes: Any) -> None:
         """Write what is known of a run while it goes on: stage, progress, curve and the like."""
-        names = {f"#{name}": name for name in changes}
-        self._client.update_item(
-            TableName=self._table,
-            Key=_key("RUNS", run),
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=_item(**{f":{n}": _plain(v) for n, v in changes.items()}),
+        self._table.update(
+            "RUNS",
+            run,
+            "SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            {name: _plain(value) for name, value in changes.items()},
+            names={name: name for name in changes},
+            when="attribute_exists(pk)",
         )
 
     def finish_run(self, run: str, state: str, **changes: Any) -> None:
         """End a run and free the training seat."""
         self.report_run(run, state=state, finished_at=now(), **changes)
-        self._on_seat(run, "REMOVE active_run, active_until")
+        self._on_seat(run, "REMOVE active_run, active_until", {})
 
-    def _on_seat(self, run: str, change: str, values: Any = None) -> None:
+    def _on_seat(self, run: str, change: str, values: dict[str, Any]) -> None:
         """Change the training seat, if the run has it; if its time was up, another may."""
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key("TRAINING", "TRAINING"),
-                UpdateExpression=change,
-                ConditionExpression="active_run = :run",
-                ExpressionAttributeValues={":run": {"S": run}, **(values or {})},
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return
+        self._table.update(
+            "TRAINING", "TRAINING", change, {"run": run, **values}, when="active_run = :run"
+        )
 
     def run(self, run: str) -> Run:
         """One run; raises RunNotFound."""
-        item = self._get("RUNS", run)
+        item = self._table.get("RUNS", run)
         if item is None:
             raise RunNotFound(f"There is no training run {run!r}.")
         return _run(item)
 
     def runs(self, limit: int = 50) -> list[Run]:
         """The latest runs, the newest first."""
-        answer = self._client.query(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": "RUNS"}},
-            ScanIndexForward=False,
-            ConsistentRead=True,
-            Limit=limit,
-        )
-        return [_run(_values(item)) for item in answer["Items"]]
+        return [_run(item) for item in self._table.last("RUNS", limit)]
 
     # --- statistics ------------------------------------------------------------------------
 
     def count_prediction(self, prediction: Prediction) -> None:
         """Add one answer to the totals: one write, on one of sixteen shards."""
-        self._client.update_item(
-            TableName=self._table,
-            Key=_key(f"STATISTICS#{random.choice(SHARDS)}", "TOTALS"),
-            UpdateExpression="ADD #predictions :one, #label :one, #uncertain :uncertain",
-            ExpressionAttributeNames={
-                "#predictions": "predictions",
-                "#label": f"n#{prediction.label}",
-                "#uncertain": "uncertain",
-            },
-            ExpressionAttributeValues={
-                ":one": {"N": "1"},
-                ":uncertain": {"N": str(int(prediction.decision == "uncertain"))},
-            },
+        self._table.update(
+            f"STATISTICS#{random.choice(SHARDS)}",
+            "TOTALS",
+            "ADD predictions :one, uncertain :uncertain, #label :one",
+            {"one": 1, "uncertain": int(prediction.decision == "uncertain")},
+            names={"label": f"n#{prediction.label}"},
         )
 
     def statistics(self) -> dict[str, int]:
         """Totals over all shards: ``predictions``, ``uncertain`` and ``n#<label>``."""
         totals: dict[str, int] = {"predictions": 0, "uncertain": 0}
-        for item in self._get_many([_key(f"STATISTICS#{s}", "TOTALS") for s in SHARDS]):
+        for item in self._table.get_many([(f"STATISTICS#{s}", "TOTALS") for s in SHARDS]):
             for name, value in item.items():
                 if name not in ("pk", "sk"):
                     totals[name] = totals.get(name, 0) + int(value)
         return totals
 
-    # --- DynamoDB --------------------------------------------------------------------------
 
-    def _transact(self, *actions: Any) -> bool:
-        """All of the actions or none; False when one's condition does not hold."""
-        for attempt in range(CONFLICT_TRIES):
-            try:
-                self._client.transact_write_items(TransactItems=actions)
-            except self._client.exceptions.TransactionCanceledException as error:
-                codes = {reason.get("Code") for reason in error.response["CancellationReasons"]}
-                if "ConditionalCheckFailed" in codes:
-                    return False
-                if "TransactionConflict" not in codes or attempt == CONFLICT_TRIES - 1:
-                    raise
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))
-            else:
-                return True
-        raise AssertionError("unreachable: the last try returns or raises")
-
-    def _get(self, pk: str, sk: str) -> dict[str, Any] | None:
-        answer = self._client.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
-        return _values(answer["Item"]) if "Item" in answer else None
-
-    def _get_many(self, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        items: list[dict[str, Any]] = []
-        while wanted:
-            answer = self._client.batch_get_item(RequestItems=wanted)
-            items += [_values(item) for item in answer["Responses"].get(self._table, ())]
-            wanted = answer.get("UnprocessedKeys")
-        return items
-
-    def _query(self, pk: str) -> Iterator[dict[str, Any]]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
-            ConsistentRead=True,
-        )
-        for page in pages:
-            for item in page["Items"]:
-                yield _values(item)
-
-
-_serialize: Callable[[Any], Any] = TypeSerializer().serialize
-_deserialize: Callable[[Any], Any] = TypeDeserializer().deserialize
-
-
-def _key(pk: str, sk: str) -> dict[str, Any]:
-    return {"pk": {"S": pk}, "sk": {"S": sk}}
-
-
-def _item(**values: Any) -> dict[str, Any]:
-    """Attributes in DynamoDB's own notation."""
-    return {name: _serialize(value) for name, value in values.items()}
-
-
-def _values(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _deserialize(value) for name, value in item.items()}
+def _in(seconds: int) -> int:
+    """So many seconds from now, as DynamoDB's time to live counts: whole seconds since 1970."""
+    return int(time.time()) + seconds
 
 
 def _plain(value: Any) -> Any:
@@ -430,18 +317,18 @@ def _plain(value: Any) -> Any:
 
 
 def _sample_item(sample: Sample) -> dict[str, Any]:
-    return _item(
-        pk=f"SAMPLES#{sample.sha256[0]}",
-        sk=sample.sha256,
-        label=sample.label,
-        group=sample.group,
-        key=sample.key,
-        duration_ms=round(sample.duration_s * 1000),
-        backbone=sample.backbone,
-        windows=len(sample.embedding),
-        embedding=sample.embedding.astype("<f4", copy=False).tobytes(),
-        added_at=sample.added_at,
-    )
+    return {
+        "pk": f"SAMPLES#{sample.sha256[0]}",
+        "sk": sample.sha256,
+        "label": sample.label,
+        "group": sample.group,
+        "key": sample.key,
+        "duration_ms": round(sample.duration_s * 1000),
+        "backbone": sample.backbone,
+        "windows": len(sample.embedding),
+        "embedding": sample.embedding.astype("<f4", copy=False).tobytes(),
+        "added_at": sample.added_at,
+    }
 
 
 def _sample(item: dict[str, Any]) -> Sample:
@@ -462,15 +349,15 @@ _JSON_FIELDS = ("progress", "curve", "metrics", "gates", "notes")
 
 
 def _run_item(run: Run) -> dict[str, Any]:
-    return _item(
-        pk="RUNS",
-        sk=run.run,
-        state=run.state,
-        stage=run.stage,
-        reason=run.reason,
-        requested_at=run.requested_at,
-        samples=run.samples,
-    )
+    return {
+        "pk": "RUNS",
+        "sk": run.run,
+        "state": run.state,
+        "stage": run.stage,
+        "reason": run.reason,
+        "requested_at": run.requested_at,
+        "samples": run.samples,
+    }
 
 
 def _run(item: dict[str, Any]) -> Run:

@@ -1,0 +1,173 @@
+"""One DynamoDB table, values in and out: keys ``pk`` and ``sk``, strongly consistent reads."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    Item = dict[str, Any]
+
+# A transaction that meets another on one item is cancelled and tried again.
+CONFLICT_TRIES = 8
+
+_serialize: Callable[[Any], Any] = TypeSerializer().serialize
+_deserialize: Callable[[Any], Any] = TypeDeserializer().deserialize
+
+
+class Table:
+    """Reads and conditional writes; a condition that does not hold is an answer, not an error.
+
+    In expressions ``:name`` stands for an entry of ``values`` and ``#name`` for the attribute that
+    an entry of ``names`` says. Numbers come back as decimals, binary values as boto3's ``Binary``.
+    """
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """One item, or None."""
+        answer = self._client.get_item(TableName=self._name, Key=_key(pk, sk), ConsistentRead=True)
+        return _values(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
+        """Those of up to a hundred items that exist, in any order, in one round trip."""
+        wanted: Any = {
+            self._name: {"Keys": [_key(pk, sk) for pk, sk in keys], "ConsistentRead": True}
+        }
+        items: list[Item] = []
+        while wanted:
+            answer = self._client.batch_get_item(RequestItems=wanted)
+            items += [_values(item) for item in answer["Responses"].get(self._name, ())]
+            wanted = answer.get("UnprocessedKeys")
+        return items
+
+    def query(self, pk: str) -> Iterator[Item]:
+        """The items of a partition by their ``sk``, fetched page by page as they are asked for."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield _values(item)
+
+    def last(self, pk: str, limit: int) -> list[Item]:
+        """The last items of a partition by their ``sk``, the last one first."""
+        answer = self._client.query(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=limit,
+        )
+        return [_values(item) for item in answer["Items"]]
+
+    def put(self, item: Item) -> None:
+        """Write an item, whatever was there."""
+        self._client.put_item(TableName=self._name, Item=_serialized(item))
+
+    def update(
+        self,
+        pk: str,
+        sk: str,
+        change: str,
+        values: Item,
+        *,
+        names: Mapping[str, str] | None = None,
+        when: str = "",
+    ) -> bool:
+        """Change an item's attributes; False when the condition ``when`` does not hold."""
+        try:
+            self._client.update_item(**self._update(pk, sk, change, values, names, when))
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def transact(self, *actions: Any) -> bool:
+        """Do all of the actions or none; False when one's condition does not hold."""
+        for attempt in range(1, CONFLICT_TRIES + 1):
+            try:
+                self._client.transact_write_items(TransactItems=actions)
+            except self._client.exceptions.TransactionCanceledException as error:
+                codes = {reason.get("Code") for reason in error.response["CancellationReasons"]}
+                if "ConditionalCheckFailed" in codes:
+                    return False
+                if "TransactionConflict" not in codes or attempt == CONFLICT_TRIES:
+                    raise
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))
+            else:
+                break
+        return True
+
+    def putting_new(self, item: Item) -> Item:
+        """The action of a transaction that writes an item which must not be there yet."""
+        return {
+            "Put": {
+                "TableName": self._name,
+                "Item": _serialized(item),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+
+    def updating(
+        self,
+        pk: str,
+        sk: str,
+        change: str,
+        values: Item,
+        *,
+        names: Mapping[str, str] | None = None,
+        when: str = "",
+    ) -> Item:
+        """The action of a transaction that changes an item's attributes."""
+        return {"Update": self._update(pk, sk, change, values, names, when)}
+
+    def deleting(self, pk: str, sk: str) -> Item:
+        """The action of a transaction that deletes an item, if it is there."""
+        return {"Delete": {"TableName": self._name, "Key": _key(pk, sk)}}
+
+    def _update(
+        self,
+        pk: str,
+        sk: str,
+        change: str,
+        values: Item,
+        names: Mapping[str, str] | None,
+        when: str,
+    ) -> Any:
+        request: Item = {"TableName": self._name, "Key": _key(pk, sk), "UpdateExpression": change}
+        if values:
+            request["ExpressionAttributeValues"] = {
+                f":{name}": _serialize(value) for name, value in values.items()
+            }
+        if names:
+            request["ExpressionAttributeNames"] = {
+                f"#{name}": attribute for name, attribute in names.items()
+            }
+        if when:
+            request["ConditionExpression"] = when
+        return request
+
+
+def _key(pk: str, sk: str) -> Item:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _serialized(item: Item) -> Item:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
+def _values(item: Mapping[str, Any]) -> Item:
+    return {name: _deserialize(value) for name, value in item.items()}
