@@ -88,6 +88,10 @@ def _listening_for(folder: Path, files: Sequence[Any]) -> Application:
     )
 
 
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def _report(card: ModelCard, notes: Sequence[str], latency_ms: float) -> None:
     metrics, counts = card.metrics, card.data["labels"]
     table = Table(title=f"{card.version}: {metrics['clips']} held-out clips")
@@ -99,7 +103,7 @@ def _report(card: ModelCard, notes: Sequence[str], latency_ms: float) -> None:
             label,
             str(counts[label]["training"]),
             str(counts[label]["held_out"]),
-            *(f"{figures[name]:.3f}" for name in ("precision", "recall", "f1")),
+            *(_figure(figures[name]) for name in ("precision", "recall", "f1")),
             f"{card.thresholds[label]:.2f}",
         )
     console.print(table)

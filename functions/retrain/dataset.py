@@ -129,6 +129,11 @@ def split(clips: Sequence[Clip], order: Sequence[str], notes: Sequence[str] = ()
         held_out=tuple(clip for clip in used if clip.held_out),
         notes=(*notes, *few),
     )
+    if not dataset.held_out:
+        raise BadDataset(
+            f"None of the {len({clip.group for clip in used})} recordings falls into the fifth "
+            "that is held out to judge by. Add recordings."
+        )
     _check_leaks(dataset)
     return dataset
 

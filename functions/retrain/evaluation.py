@@ -49,11 +49,12 @@ def score(
     head = open_session(head_of(bundle.model))
     rows: list[Samples] = []
     heard: list[bool] = []
-    parity = 0.0
+    from_audio, parity = 0, 0.0
     for number, clip in enumerate(clips):
         (stored,) = head.run(["probabilities"], {"embedding": clip.embedding})
-        waveform = clip.audio() if sum(heard) < HEARD_FROM_AUDIO else None
+        waveform = clip.audio() if from_audio < HEARD_FROM_AUDIO else None
         if waveform is not None:
+            from_audio += 1
             hearing = detector.hear(waveform)
             mean = hearing.probabilities.mean(axis=0)
             # A clip with more windows than are stored has no stored counterpart.
@@ -93,7 +94,8 @@ def measure(
 ) -> dict[str, Any]:
     """Figures over clips: accuracy with its 95% interval by recording, macro-F1, per label, ECE.
 
-    ``probabilities`` ``[clips, labels]``. The interval is a percentile bootstrap over recordings
+    ``probabilities`` ``[clips, labels]``; a figure that the clips say nothing of is None. The
+    interval is a percentile bootstrap over recordings
     (Efron 1979), for clips of one recording are not independent.
     """
     true = np.array([labels.index(label) for label in truth])
@@ -101,8 +103,6 @@ def measure(
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (true, best), 1)
     hits, said, there = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
-    precision = hits / np.maximum(said, 1)
-    recall = hits / np.maximum(there, 1)
     f1 = 2 * hits / np.maximum(said + there, 1)
     return {
         "clips": len(true),
@@ -112,9 +112,9 @@ def measure(
         "macro_f1": round(float(f1[there > 0].mean()), 4),
         "per_label": {
             label: {
-                "precision": round(float(precision[n]), 4),
-                "recall": round(float(recall[n]), 4),
-                "f1": round(float(f1[n]), 4),
+                "precision": round(hits[n] / said[n], 4) if said[n] else None,
+                "recall": round(hits[n] / there[n], 4) if there[n] else None,
+                "f1": round(f1[n], 4) if there[n] else None,
                 "clips": int(there[n]),
             }
             for n, label in enumerate(labels)

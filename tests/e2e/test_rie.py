@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import numpy as np
 import pytest
-from conftest import REPOSITORY, clip, encode, sound
-from predict.requests import MAX_BODY_BYTES
+from conftest import REPOSITORY, clip, encode, pcm
 
 from infra.local import endpoint, stack
 from infra.local.poller import Poller
+from infra.local.sounds import RATE
+from predict.requests import MAX_BODY_BYTES
 
 PROCESSOR = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
@@ -230,7 +232,7 @@ def test_predict_hears_a_raw_and_a_multipart_recording(predict: Invoke) -> None:
     form = (
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.flac"\r\n'
         b"Content-Type: audio/flac\r\n\r\n"
-        + encode(sound("siren"), container="FLAC", subtype="PCM_16")
+        + encode(pcm("siren"), container="FLAC")
         + b"\r\n--x--\r\n"
     )
     sent = call(predict, "POST", "/predict", form, "multipart/form-data; boundary=x")
@@ -248,10 +250,9 @@ def test_predict_refuses_text_with_a_problem(predict: Invoke) -> None:
 
 
 def test_the_largest_body_fits_into_an_invocation(predict: Invoke) -> None:
-    header = len(encode(sound("casual")[:0], subtype="PCM_16"))
-    samples = sound("casual")
-    samples = samples.repeat(-(-MAX_BODY_BYTES // len(samples)))[: (MAX_BODY_BYTES - header) // 2]
-    recording = encode(samples, subtype="PCM_16")
+    second = pcm("casual")[:RATE]
+    header = len(encode(second[:0]))
+    recording = encode(np.resize(second, (MAX_BODY_BYTES - header) // second.itemsize))
     assert MAX_BODY_BYTES - 2 < len(recording) <= MAX_BODY_BYTES
     answer = call(predict, "POST", "/predict", recording)
     assert answer.status == 200, answer.body
@@ -268,7 +269,7 @@ def test_ingest_takes_a_batch_and_gives_back_the_poison(
     s3, sqs = deployment.client("s3"), deployment.client("sqs")
     for key, body in {
         "samples/siren/one é+.wav": clip("siren"),
-        "samples/siren/the same.flac": encode(sound("siren"), container="FLAC", subtype="PCM_16"),
+        "samples/siren/the same.flac": encode(pcm("siren"), container="FLAC"),
         "samples/siren/bad.wav": b"not audio",
     }.items():
         s3.put_object(Bucket="earshot-recordings", Key=key, Body=body)

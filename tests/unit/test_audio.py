@@ -131,6 +131,12 @@ def huge_claim() -> bytes:
         pytest.param(b"ID3" + bytes(300), errors.BadRecording, ".", id="mp3 without frames"),
         pytest.param(huge_claim(), errors.RecordingTooLong, "600 s", id="claims hours"),
         pytest.param(
+            encode(np.zeros(500_000 * 121), rate=500_000, container="FLAC"),
+            errors.RecordingTooLong,
+            "at most 120 s",
+            id="more than memory",
+        ),
+        pytest.param(
             encode(np.zeros(4000), rate=2_000), errors.UnsupportedSampleRate, "2000", id="2 kHz"
         ),
         pytest.param(

@@ -78,6 +78,12 @@ def test_nothing_to_tell_apart_is_refused(labels: dict[str, int]) -> None:
         split(many(labels), ("a", "b"))
 
 
+def test_nothing_to_judge_by_is_refused() -> None:
+    inside = [c for c in many({"a": 60, "b": 60}) if not c.held_out]
+    with pytest.raises(BadDataset, match="Add recordings"):
+        split(inside, ("a", "b"))
+
+
 def test_one_sound_in_two_recordings_across_the_split_is_a_leak() -> None:
     clips = many({"a": 60, "b": 60})
     out = next(c for c in clips if c.held_out)

@@ -30,6 +30,9 @@ MAX_DURATION_S = 600.0
 MIN_SAMPLE_RATE = 4_000
 MAX_SAMPLE_RATE = 500_000
 MAX_CHANNELS = 32
+# Ten minutes at 96 kHz, 240 MB once decoded: a small file may claim much, a Lambda has little.
+MAX_FRAMES = 60_000_000
+BLOCK = 1 << 18
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -86,27 +89,35 @@ def _read(data: bytes, kind: str) -> tuple[Samples, int]:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             sample_rate, channels, promised = file.samplerate, file.channels, file.frames
             _check_header(sample_rate, channels)
-            limit = int(MAX_DURATION_S * sample_rate)
+            limit = min(int(MAX_DURATION_S * sample_rate), MAX_FRAMES)
             if promised > limit and kind != "mp3":
-                raise _too_long(promised / sample_rate)
-            # One frame more than allowed is enough to know, whatever the header claims.
-            frames = file.read(limit + 1, dtype="float32", always_2d=True)
+                raise _too_long(promised, limit, sample_rate)
+            samples = _mono(file, limit, sample_rate)
     except soundfile.LibsndfileError as error:
         raise UndecodableRecording(
             f"The {kind} file is damaged: {error.error_string.strip().rstrip('.')}. "
             "Check that it plays, or export it again."
         ) from error
-    if len(frames) > limit:
-        raise _too_long(len(frames) / sample_rate)
-    if _is_cut(data, kind, len(frames), promised):
+    if _is_cut(data, kind, len(samples), promised):
         raise TruncatedRecording(
             f"The {kind} file is cut short: its header promises more audio than the "
-            f"{len(frames) / sample_rate:.3f} s it holds. Upload it again."
+            f"{len(samples) / sample_rate:.3f} s it holds. Upload it again."
         )
-    if not len(frames):
+    if not len(samples):
         raise EmptyRecording(f"The {kind} file holds no samples. Send a recording with sound.")
-    mono = frames[:, 0] if channels == 1 else frames.mean(axis=1)
-    return np.ascontiguousarray(mono, dtype=np.float32), sample_rate
+    return samples, sample_rate
+
+
+def _mono(file: soundfile.SoundFile, limit: int, sample_rate: int) -> Samples:
+    """The mean of the channels, block by block, until the end or the limit."""
+    blocks: list[Samples] = []
+    length = 0
+    for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
+        blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1))
+        length += len(block)
+        if length > limit:
+            raise _too_long(length, limit, sample_rate)
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
 
 
 def _check_header(sample_rate: int, channels: int) -> None:
@@ -121,10 +132,11 @@ def _check_header(sample_rate: int, channels: int) -> None:
         )
 
 
-def _too_long(duration_s: float) -> RecordingTooLong:
+def _too_long(frames: int, limit: int, sample_rate: int) -> RecordingTooLong:
     return RecordingTooLong(
-        f"The recording lasts more than {MAX_DURATION_S:.0f} s ({duration_s:.0f} s); a longer one "
-        "goes into the recordings bucket under recordings/<site>/."
+        f"The recording lasts {frames / sample_rate:.0f} s or more; at {sample_rate} Hz at most "
+        f"{limit / sample_rate:.0f} s are taken here. Put a longer one into the recordings bucket, "
+        "under recordings/<site>/."
     )
 
 
