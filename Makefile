@@ -36,7 +36,6 @@ validate: .venv-sam/installed
 
 # The zip function and its layer; the images want a container engine: plain `sam build`.
 build: .venv-sam/installed
-	$(SAM) build EarshotLayer
 	$(SAM) build IngestFunction
 
 # The default bundle, trained again: FOLDER holds SESA's training part.

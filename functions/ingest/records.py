@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ingest.events import UnknownEvent, objects
 
@@ -22,6 +23,9 @@ def recorder(services: Services, logger: Logger) -> Callable[[SQSRecord], None]:
             if thing.bucket != services.store.bucket:
                 raise UnknownEvent(f"An event of the bucket {thing.bucket}, which is not ours.")
             outcome = services.receive(thing.key, thing.size)
+            if outcome.state == "gone" and (decoded := unquote(thing.key)) != thing.key:
+                # LocalStack encodes EventBridge's keys but for the slash; on AWS they are plain.
+                outcome = services.receive(decoded, thing.size)
             logger.info(
                 "object received", key=outcome.key, state=outcome.state, detail=outcome.detail
             )

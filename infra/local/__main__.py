@@ -94,7 +94,8 @@ def main() -> int:
             return 1
         bucket = running.stack.outputs["RecordingsBucketName"]
         _introduce(options, bucket)
-        if options.demo and is_first_start:
+        # Into somebody else's endpoint nothing is dropped unasked.
+        if options.demo and is_first_start and not options.endpoint_url:
             import boto3
 
             from infra.local import demo

@@ -196,7 +196,7 @@ def total(aws: Aws) -> int:
 
 
 def test_ingest_takes_every_shape_of_event(ingest: Any, aws: Aws) -> None:
-    keys = ["samples/siren/a.wav", "samples/siren/b b+c.wav", "samples/siren/d é.wav"]
+    keys = [f"samples/siren/{name}.wav" for name in ("a", "b b+c", "d é", "e f")]
     for n, key in enumerate(keys):
         aws.drop(key, clip("siren", n))
     answer = ingest(
@@ -205,12 +205,13 @@ def test_ingest_takes_every_shape_of_event(ingest: Any, aws: Aws) -> None:
             eventbridge(keys[1]),
             s3_notification("samples/siren/d+%C3%A9.wav"),
             eventbridge("samples%2Fsiren%2Fa.wav"),
+            eventbridge("samples/siren/e%20f.wav"),
             {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "recordings"},
         ),
         CONTEXT,
     )
     assert failed(answer) == []
-    assert total(aws) == 3
+    assert total(aws) == 4
 
 
 def test_poison_among_good_messages_costs_the_good_ones_nothing(ingest: Any, aws: Aws) -> None:
