@@ -148,4 +148,4 @@ def aws(environment: None) -> Iterator[Aws]:
 
 @pytest.fixture
 def services(aws: Aws) -> Any:
-    return wire(Settings.from_environment(), aws.s3, aws.dynamodb, aws.events)
+    return wire(Settings.from_environment(), boto3.client)

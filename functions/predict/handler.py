@@ -7,13 +7,6 @@ from mangum import Mangum
 
 from predict.app import create_app
 
-app = create_app(
-    wire(
-        Settings.from_environment(),
-        s3=boto3.client("s3"),
-        dynamodb=boto3.client("dynamodb"),
-        events=boto3.client("events"),
-    )
-)
+app = create_app(wire(Settings.from_environment(), boto3.client))
 # With lifespan on, start-up would run again on every invocation.
 handler = Mangum(app, lifespan="off")

@@ -23,12 +23,7 @@ def main() -> int:
     run = parser.parse_args().run
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = Settings.from_environment()
-    services = wire(
-        settings,
-        s3=boto3.client("s3"),
-        dynamodb=boto3.client("dynamodb"),
-        events=boto3.client("events"),
-    )
+    services = wire(settings, boto3.client)
     # All attempts of one Batch job have one id, so an attempt can go on where another died.
     worker = os.environ.get("AWS_BATCH_JOB_ID") or str(uuid.uuid4())
     try:

@@ -52,9 +52,7 @@ class Deployed:
         self.jobs = deployed.jobs["RetrainJob"].queue_url
         self.services = wire(
             Settings.from_environment(deployed.functions["IngestFunction"].environment),
-            self.s3,
-            self.dynamodb,
-            client("events"),
+            client,
         )
 
     def requested(self) -> list[str]:

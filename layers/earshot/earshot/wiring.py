@@ -1,8 +1,8 @@
-"""The composition root: Settings and clients in, Services out."""
+"""The composition root: Settings and AWS clients in, Services out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earshot.application import Application
 from earshot.catalog import Catalog
@@ -13,24 +13,21 @@ from earshot.serving import Serving
 from earshot.store import Store
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_s3 import S3Client
+    from collections.abc import Callable
 
     from earshot.settings import Settings
 
 
-def wire(
-    settings: Settings, s3: S3Client, dynamodb: DynamoDBClient, events: EventBridgeClient
-) -> Services:
-    """Build the use cases over AWS clients that the entry point made."""
+def wire(settings: Settings, client: Callable[..., Any]) -> Services:
+    """Build the use cases over AWS clients; ``client`` makes one by its service's name."""
+    s3 = client("s3")
     registry = Registry(s3, settings.artifacts_bucket)
     return Services(
         application=Application.load(settings.application),
         store=Store(s3, settings.recordings_bucket),
-        catalog=Catalog(dynamodb, settings.table),
+        catalog=Catalog(client("dynamodb"), settings.table),
         registry=registry,
         serving=Serving(registry, settings.default_bundle, settings.reload_s),
-        publisher=Publisher(events, settings.event_bus),
+        publisher=Publisher(client("events"), settings.event_bus),
         retrain_threshold=settings.retrain_threshold,
     )
