@@ -16,7 +16,7 @@ from earshot.audio import decode
 from earshot.bundle import EMBEDDINGS_FILE
 from earshot.catalog import FAILED, PROMOTED, REJECTED
 from earshot.detector import Detector
-from earshot.errors import BadDataset, BadRecording, PromotionConflict
+from earshot.errors import BadDataset, BadRecording, NoModel, PromotionConflict
 
 from retrain import evaluation
 from retrain.backbones import BACKBONES
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from earshot.bundle import Bundle
     from earshot.catalog import Catalog, Run
     from earshot.recording import Sample, Waveform
-    from earshot.registry import Champion
     from earshot.services import Services
 
     from retrain.dataset import Dataset
@@ -73,7 +72,7 @@ def _work(services: Services, default_bundle: Path, run: Run) -> None:
     report = _Reporter(services, run.run)
     report("collecting", 0.0, ())
     pointer = services.registry.champion()
-    champion = _champion(services, pointer)
+    champion = _champion(services)
     backbone = BACKBONES[application.backbone](application.sample_rate)
     backbone_sha256 = sha256(backbone)
 
@@ -130,11 +129,12 @@ def _fetch(services: Services, sample: Sample) -> Waveform | None:
     return waveform if waveform.sha256 == sample.sha256 else None
 
 
-def _champion(services: Services, pointer: Champion | None) -> Bundle | None:
-    """The bundle to beat: the one that the pointer names, else the default, else none."""
-    if pointer is not None:
-        return services.registry.bundle(pointer.version)
-    return services.serving.default
+def _champion(services: Services) -> Bundle | None:
+    """The bundle to beat: the one that serves, which need not be the one pointed to."""
+    try:
+        return services.serving.detector().bundle
+    except NoModel:
+        return None
 
 
 def _trial(dataset: Dataset, challenger: Version, champion: Bundle | None) -> gates.Trial:

@@ -245,6 +245,20 @@ def test_a_promotion_that_came_first_wins(
     assert pointer.version == "by-hand"
 
 
+def test_a_champion_that_does_not_verify_is_no_hindrance(services: Services, aws: Aws) -> None:
+    bundle = services.serving.default
+    assert bundle is not None
+    services.registry.publish(replace(bundle.card, version="broken"), {"model.onnx": b"broken"})
+    pointer = services.registry.promote("broken", None, "a person", "by mistake")
+    run = request(services)
+    work(services, DEFAULT_BUNDLE, run.run, "worker")
+    done = services.catalog.run(run.run)
+    assert (done.state, done.parent) == ("promoted", bundle.card.version)
+    champion = services.registry.champion()
+    assert champion is not None
+    assert champion.previous == pointer.version
+
+
 def test_nothing_to_learn_from_fails_with_its_reason(
     services: Services, aws: Aws, tmp_path: Path
 ) -> None:

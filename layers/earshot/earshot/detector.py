@@ -102,14 +102,14 @@ class Detector:
     """Runs one bundle. Thread-safe: an ONNX Runtime session may be shared."""
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        self.bundle = bundle
         self.card = bundle.card
-        self._model = bundle.model
         self._threads = threads
 
     @cached_property
     def _session(self) -> InferenceSession:
         try:
-            return open_session(self._model, self._threads)
+            return open_session(self.bundle.model, self._threads)
         except Exception as error:  # onnxruntime's own exceptions share no other base
             raise BadBundle(f"{self.card.version}: ONNX Runtime refuses it: {error}") from error
 
