@@ -16,7 +16,7 @@ SAM := .venv-sam/bin/sam
 .PHONY: run test check validate build bundle format clean
 
 run: .venv/installed
-	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data $(DATA) \
+	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
 		--application $(APPLICATION) --threshold $(THRESHOLD) \
 		$(if $(filter 0,$(DEMO)),--no-demo) $(if $(ENDPOINT_URL),--endpoint-url $(ENDPOINT_URL))
 
@@ -41,7 +41,7 @@ build: .venv-sam/installed
 # The default bundle, trained again: FOLDER holds SESA's training part.
 bundle: .venv/installed
 	rm -rf infra/bundles/surveillance
-	$(BIN)/earshot train $(FOLDER) --application infra/applications/surveillance.toml \
+	$(BIN)/earshot train "$(FOLDER)" --application infra/applications/surveillance.toml \
 		--out infra/bundles/surveillance
 
 format: .venv/installed-dev
@@ -49,7 +49,7 @@ format: .venv/installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-sam .aws-sam $(DATA)
+	rm -rf .venv .venv-sam .aws-sam "$(DATA)"
 
 .venv/installed: constraints.txt pyproject.toml layers/earshot/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Earshot needs Python 3.11 or newer; say make PYTHON=python3.12, for example.")'

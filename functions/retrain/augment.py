@@ -10,6 +10,19 @@ GAIN_DB = 12.0
 COARSE_STEP = 1 / 128
 
 
+def silences(sample_rate: int, duration_s: float) -> list[Waveform]:
+    """What a dead or covered microphone records: nothing, an offset, or a converter's noise."""
+    random = np.random.default_rng(0)
+    length = round(sample_rate * duration_s)
+    offsets = np.array([0.0, 0.001, -0.001, 0.01, -0.01, 0.1, -0.1, 0.5, -0.5, 1.0, -1.0])
+    noises = np.logspace(-5, -2.5, 12)
+    sounds = [
+        *(np.full(length, offset) for offset in offsets),
+        *(level * random.standard_normal(length) for level in noises),
+    ]
+    return [Waveform(sound.astype(np.float32), sample_rate) for sound in sounds]
+
+
 def at_another_level(waveform: Waveform) -> Waveform:
     """The same sound up to GAIN_DB louder or softer, half of the time with 8 bits and dither.
 

@@ -31,8 +31,9 @@ def train(
     """Train a model bundle on a folder of labelled clips, and report how well it hears."""
     # Only this command pays for scikit-learn.
     from retrain import training
+    from retrain.augment import silences
     from retrain.backbones import BACKBONES
-    from retrain.dataset import save_embeddings, split
+    from retrain.dataset import save_embeddings, split, with_copies
     from retrain.export import Embedder, sha256
     from retrain.folder import labelled_files, read_clips
 
@@ -58,6 +59,9 @@ def train(
                 f"{folder} holds clips labelled {', '.join(sorted(strangers))}, which "
                 f"{listens.name} does not have: it knows {', '.join(listens.labels)}."
             )
+        if listens.silence_label:
+            quiet = [embed(w) for w in silences(listens.sample_rate, listens.window_s)]
+            clips = with_copies(clips, listens.silence_label, quiet)
         dataset = split(clips, listens.labels, notes)
         fitting = bar.add_task("fitting", total=100)
 
@@ -115,7 +119,7 @@ def _report(card: ModelCard, notes: Sequence[str], latency_ms: float) -> None:
     )
     unseen = metrics["cross_validation"]
     console.print(
-        f"Cross-validation by recording on the {unseen['clips']} clips learnt from: "
+        f"Cross-validation by recording on {unseen['clips']} clips learnt from: "
         f"accuracy {unseen['accuracy']:.3f}."
     )
     for note in notes:

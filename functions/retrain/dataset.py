@@ -120,7 +120,7 @@ def split(clips: Sequence[Clip], order: Sequence[str], notes: Sequence[str] = ()
     if len(labels) < 2:
         raise BadDataset(
             "At least two labels need samples to learn from. "
-            + (" ".join(few) or f"There is only {', '.join(labels) or 'nothing'}.")
+            + " ".join([*few, *notes][:5] or [f"There is only {', '.join(labels) or 'nothing'}."])
         )
     used = [clip for clip in clips if clip.label in labels]
     dataset = Dataset(
@@ -169,6 +169,9 @@ def from_samples(
                 f"{sample.key} is left out: the backbone has changed and its audio is gone."
             )
             continue
+        if not np.isfinite(embedding).all():
+            notes.append(f"{sample.key} is left out: its embedding is not finite.")
+            continue
         clips.append(
             Clip(
                 sha256=sample.sha256,
@@ -179,6 +182,21 @@ def from_samples(
             )
         )
     return clips, notes
+
+
+def with_copies(clips: Sequence[Clip], label: str, copies: Sequence[Samples]) -> list[Clip]:
+    """Give each of ``copies`` to a clip of a label in turn, to be learnt and never judged."""
+    taught = iter(copies)
+    return [
+        replace(clip, copies=np.concatenate([*_some(clip.copies), *_some(next(taught, None))]))
+        if clip.label == label and not clip.held_out
+        else clip
+        for clip in clips
+    ]
+
+
+def _some(copies: Samples | None) -> list[Samples]:
+    return [] if copies is None else [copies]
 
 
 def save_embeddings(path: Path, clips: Sequence[Clip], backbone_sha256: str) -> None:

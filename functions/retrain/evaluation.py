@@ -59,10 +59,15 @@ def score(
             mean = hearing.probabilities.mean(axis=0)
             # A clip with more windows than are stored has no stored counterpart.
             if len(hearing.embeddings) == len(clip.embedding):
-                parity = max(
-                    parity,
-                    _difference(hearing.embeddings, clip.embedding),
-                    _difference(hearing.probabilities, stored),
+                # numpy's maximum, unlike Python's, does not let a NaN slip through.
+                parity = float(
+                    np.max(
+                        [
+                            parity,
+                            _difference(hearing.embeddings, clip.embedding),
+                            _difference(hearing.probabilities, stored),
+                        ]
+                    )
                 )
         else:
             mean = stored.mean(axis=0)
@@ -75,12 +80,16 @@ def score(
 def head_difference(bundle: Bundle, head: Head, clips: Sequence[Clip]) -> float:
     """The largest difference between the exported file's head and the one that was fitted."""
     exported = open_session(head_of(bundle.model))
-    return max(
-        _difference(
-            exported.run(["probabilities"], {"embedding": clip.embedding})[0],
-            head.probabilities(clip.embedding),
+    return float(
+        np.max(
+            [
+                _difference(
+                    exported.run(["probabilities"], {"embedding": clip.embedding})[0],
+                    head.probabilities(clip.embedding),
+                )
+                for clip in clips
+            ]
         )
-        for clip in clips
     )
 
 

@@ -39,6 +39,8 @@ def labelled_files(folder: Path) -> list[LabelledFile]:
     """
     manifest = folder / "manifest.csv"
     found = list(_from_manifest(manifest) if manifest.is_file() else _from_folders(folder))
+    if missing := [file.path for file in found if not file.path.is_file()]:
+        raise BadDataset(f"{missing[0]} is listed in {manifest}, but is not there.")
     if not found:
         raise BadDataset(
             f"{folder} holds no labelled clips: put them at {folder}/<label>/<file>, or list them "
@@ -62,7 +64,7 @@ def _from_folders(folder: Path) -> Iterator[LabelledFile]:
     for path in folder.rglob("*"):
         label, *between = path.relative_to(folder).parts[:-1] or ("",)
         if label and path.is_file() and is_audio_name(path.name):
-            yield LabelledFile(path, label, "/".join((label, *between)) if between else None)
+            yield LabelledFile(path, label, "/".join(between) or None)
 
 
 def read_clips(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ CV_CLIPS = 4_000
 PRECISION = 0.95
 # An alert label rather lets a false alarm through: this share of what is heard is kept.
 ALERT_RECALL = 0.97
+HIGHEST = 0.99
 SEED = 20
+NEVER = -30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,8 @@ class Head:
     """Probabilities are ``softmax(embedding @ weights + bias)``; the temperature is inside.
 
     ``weights`` ``[dim, labels]``, ``bias`` ``[labels]``; ``thresholds`` the confidence from which
-    a label is accepted; ``unseen_accuracy`` that of the chosen ``penalty`` over the folds;
+    a label is accepted; ``unseen_accuracy`` that of the chosen ``penalty`` over the folds of
+    ``unseen_clips``;
     ``curve`` one row per candidate and fold.
     """
 
@@ -56,6 +60,7 @@ class Head:
     temperature: float
     thresholds: dict[str, float]
     penalty: float
+    unseen_clips: int
     unseen_accuracy: float
     curve: list[Row]
 
@@ -89,12 +94,14 @@ class _Windows:
         originals = [clip.embedding for clip in clips]
         copies = [clip.embedding[:0] if clip.copies is None else clip.copies for clip in clips]
         parts = [part for pair in zip(originals, copies, strict=True) for part in pair]
-        sizes = [len(a) + len(b) for a, b in zip(originals, copies, strict=True)]
+        pairs = list(zip(originals, copies, strict=True))
+        sizes = [len(a) + len(b) for a, b in pairs]
+        weights = [len(a) + COPY_WEIGHT * len(b) for a, b in pairs]
         number = {label: n for n, label in enumerate(labels)}
         y = np.array([number[clip.label] for clip in clips])
         per_label = len(clips) / (len(labels) * np.bincount(y, minlength=len(labels)))
         judged = np.repeat([n % 2 == 0 for n in range(len(parts))], [len(p) for p in parts])
-        weight = np.repeat(per_label[y] / sizes, sizes)
+        weight = np.repeat(per_label[y] / weights, sizes)
         return cls(
             x=np.concatenate(parts),
             label=np.repeat(y, sizes),
@@ -153,19 +160,25 @@ def fit(
         temperature=temperature,
         thresholds=_thresholds(heard, truth, dataset.labels, alert_labels),
         penalty=best,
+        unseen_clips=len(truth),
         unseen_accuracy=float((heard.argmax(axis=1) == truth).mean()),
         curve=curve,
     )
 
 
 def _at_most(clips: Sequence[Clip], per_label: int) -> list[Clip]:
-    """A fixed subset of at most ``per_label`` clips of each label, whole recordings first."""
+    """A fixed subset of at most ``per_label`` clips of each label, from all recordings in turn."""
     groups = sorted({clip.group for clip in clips})
     np.random.default_rng(SEED).shuffle(groups)
     rank = {group: n for n, group in enumerate(groups)}
+    seen: Counter[str] = Counter()
+    turns = {}
+    for clip in clips:
+        turns[clip.sha256] = (seen[clip.group], rank[clip.group])
+        seen[clip.group] += 1
     taken: Counter[str] = Counter()
     chosen = []
-    for clip in sorted(clips, key=lambda clip: rank[clip.group]):
+    for clip in sorted(clips, key=lambda clip: turns[clip.sha256]):
         taken[clip.label] += 1
         if taken[clip.label] <= per_label:
             chosen.append(clip)
@@ -200,11 +213,13 @@ def _fit_logistic(
         # A fit that stops early is only a candidate a little off its optimum.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit((x - mean) / scale, windows.label[inside], sample_weight=windows.weight[inside])
-    if len(model.classes_) == 2 and labels == 2:
-        half = np.concatenate([-model.coef_, model.coef_]) / 2
-        coefficients, intercept = half, np.concatenate([-model.intercept_, model.intercept_]) / 2
-    else:
-        coefficients, intercept = model.coef_, model.intercept_
+    fitted, offsets = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        fitted, offsets = np.concatenate([-fitted, fitted]) / 2, np.append(-offsets, offsets) / 2
+    # A label that a fold leaves nothing of is one that its fit never answers.
+    coefficients = np.zeros((labels, x.shape[1]))
+    intercept = np.full(labels, NEVER)
+    coefficients[model.classes_], intercept[model.classes_] = fitted, offsets
     weights = (coefficients / scale).T
     return weights.astype(np.float32), (intercept - mean @ weights).astype(np.float32)
 
@@ -249,5 +264,6 @@ def _thresholds(
         threshold = float(mine[precise.argmax()]) if precise.any() else 0.9
         if label in alert_labels and right.any():
             threshold = min(threshold, float(np.quantile(mine[right], 1 - ALERT_RECALL)))
-        thresholds[label] = round(max(threshold, 1 / len(labels)), 4)
+        # Rounded down, and never so high that nothing could pass.
+        thresholds[label] = math.floor(min(max(threshold, 1 / len(labels)), HIGHEST) * 1e4) / 1e4
     return thresholds

@@ -16,7 +16,7 @@ from earshot.audio import decode
 from earshot.bundle import EMBEDDINGS_FILE
 from earshot.catalog import FAILED, PROMOTED, REJECTED
 from earshot.detector import Detector
-from earshot.errors import BadDataset, BadRecording, NoModel, PromotionConflict
+from earshot.errors import BadDataset, BadRecording, NoModel, PromotionConflict, RetrainInProgress
 
 from retrain import evaluation
 from retrain.backbones import BACKBONES
@@ -53,13 +53,13 @@ def work(services: Services, default_bundle: Path, run_id: str, worker: str) -> 
     run = services.catalog.claim_run(run_id, worker)
     logger.info("Run %s is claimed by %s.", run.run, worker)
     try:
-        with _signs_of_life(services.catalog, run.run):
-            _work(services, default_bundle, run)
-    except (ClientError, BotoCoreError):
+        with _signs_of_life(services.catalog, run.run, worker):
+            _work(services, default_bundle, run, worker)
+    except (ClientError, BotoCoreError, RetrainInProgress):
         raise
     except Exception as error:
         # Trying again would end the same way: the run is over, and says why.
-        services.catalog.finish_run(run.run, FAILED, error=str(error) or repr(error))
+        services.catalog.finish_run(run.run, worker, FAILED, error=str(error) or repr(error))
         if not isinstance(error, BadDataset):
             raise
         logger.error("Run %s failed: %s", run.run, error)
@@ -67,11 +67,18 @@ def work(services: Services, default_bundle: Path, run_id: str, worker: str) -> 
     services.retrain_if_due()
 
 
-def _work(services: Services, default_bundle: Path, run: Run) -> None:
+def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> None:
     catalog, application = services.catalog, services.application
-    report = _Reporter(services, run.run)
+    report = _Reporter(services, run.run, worker)
     report("collecting", 0.0, ())
     pointer = services.registry.champion()
+    by = f"run {run.run}"
+    if pointer and pointer.promoted_by == by:
+        # An earlier attempt died between promoting and saying so.
+        catalog.finish_run(
+            run.run, worker, PROMOTED, stage="done", progress=1.0, version=pointer.version
+        )
+        return
     champion = _champion(services)
     backbone = BACKBONES[application.backbone](application.sample_rate)
     backbone_sha256 = sha256(backbone)
@@ -103,16 +110,16 @@ def _work(services: Services, default_bundle: Path, run: Run) -> None:
     }
     refused = [verdict.gate for verdict in verdicts if not verdict.passed]
     if refused:
-        catalog.finish_run(run.run, REJECTED, **outcome)
+        catalog.finish_run(run.run, worker, REJECTED, **outcome)
         logger.info("Version %s is refused by %s.", card.version, ", ".join(refused))
         return
     try:
-        services.promote(card.version, pointer, by=f"run {run.run}", reason=run.reason)
+        services.promote(card.version, pointer, by=by, reason=run.reason)
     except PromotionConflict as error:
-        catalog.finish_run(run.run, REJECTED, **outcome, error=str(error))
+        catalog.finish_run(run.run, worker, REJECTED, **outcome, error=str(error))
         logger.info("%s", error)
         return
-    catalog.finish_run(run.run, PROMOTED, **outcome)
+    catalog.finish_run(run.run, worker, PROMOTED, **outcome)
     logger.info("Version %s is promoted.", card.version)
 
 
@@ -182,15 +189,15 @@ def _answers(champion: Bundle, backbone_sha256: str, dataset: Dataset) -> list[s
 
 
 @contextmanager
-def _signs_of_life(catalog: Catalog, run: str) -> Iterator[None]:
+def _signs_of_life(catalog: Catalog, run: str, worker: str) -> Iterator[None]:
     """Keep the claim alive, so that nobody takes the run for dead while it fits."""
     done = Event()
 
     def beat() -> None:
         while not done.wait(BEAT_S):
             try:
-                catalog.keep_run(run)
-            except (ClientError, BotoCoreError):
+                catalog.keep_run(run, worker)
+            except (ClientError, BotoCoreError, RetrainInProgress):
                 logger.warning("A sign of life could not be written.", exc_info=True)
 
     thread = Thread(target=beat, daemon=True)
@@ -205,9 +212,10 @@ def _signs_of_life(catalog: Catalog, run: str) -> Iterator[None]:
 class _Reporter:
     """Writes stage, progress and curve of a run where ``GET /retrain/{run}`` finds them."""
 
-    def __init__(self, services: Services, run: str) -> None:
+    def __init__(self, services: Services, run: str, worker: str) -> None:
         self._services = services
         self._run = run
+        self._worker = worker
         self._stage = ""
         self._next = 0.0
 
@@ -217,5 +225,5 @@ class _Reporter:
             return
         self._stage, self._next = stage, time.monotonic() + REPORT_EVERY_S
         self._services.catalog.report_run(
-            self._run, stage=stage, progress=round(progress, 3), curve=list(curve)
+            self._run, self._worker, stage=stage, progress=round(progress, 3), curve=list(curve)
         )

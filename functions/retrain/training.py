@@ -35,7 +35,7 @@ Progress = Callable[[str, float, Sequence[dict[str, Any]]], None]
 class Version:
     """A new version: its bundle, the files beside the card, and how it did on held-out clips.
 
-    ``parity`` is the largest difference between the exported file and what it was fitted on.
+    ``parity`` bounds the difference between the exported file and what it was fitted on.
     """
 
     bundle: Bundle
@@ -103,7 +103,7 @@ def train(
     )
     metrics["cross_validation"] = {
         "accuracy": round(head.unseen_accuracy, 4),
-        "clips": len(dataset.training),
+        "clips": head.unseen_clips,
         "penalty": head.penalty,
     }
     card = replace(
@@ -124,10 +124,8 @@ def train(
             MANIFEST_FILE: manifest,
         },
         scores=scores,
-        parity=max(
-            scores.parity,
-            evaluation.head_difference(bundle, head, dataset.training[:COMPARED]),
-        ),
+        parity=scores.parity
+        + evaluation.head_difference(bundle, head, dataset.training[:COMPARED]),
         latency_ms=evaluation.latency_ms(bundle),
         curve=head.curve,
     )

@@ -116,15 +116,17 @@ def main() -> int:
 
 def _start(options: Options, children: ExitStack, stop: threading.Event) -> Running:
     """Start emulator, API, stack, ingest and jobs, in this order; stopped in the reverse one."""
+    for port in (options.port, *(() if options.endpoint_url else (options.aws_port,))):
+        _check_free(port)
     logs = options.data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     processes: dict[str, subprocess.Popen[bytes]] = {}
     surroundings = endpoint.environment(options.aws)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
     os.environ.update(
         {name: value for name, value in surroundings.items() if name.startswith("AWS_")}
     )
-    for port in (options.port, *(() if options.endpoint_url else (options.aws_port,))):
-        _check_free(port)
 
     def run(
         name: str, module: str, arguments: list[str], variables: Mapping[str, str] | None = None

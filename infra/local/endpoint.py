@@ -25,24 +25,23 @@ LOOK_EVERY_S = 0.02
 def environment(endpoint_url: str | None) -> dict[str, str]:
     """What a process needs to find AWS and the repository's packages, and little else.
 
-    What the caller's environment says of AWS is kept. For an endpoint the rest is made up, as
-    emulators look at no credentials, and no profile is looked for; without one (None: AWS itself)
-    boto3 finds its own.
+    For an endpoint nothing that the caller's environment says of AWS is kept: a local stack must
+    not reach a real account by a forgotten profile. Without one (None: AWS itself) all of it is.
     """
     path = (REPOSITORY / "functions", REPOSITORY / "layers" / "earshot", REPOSITORY)
     kept = ("HOME", "LANG", "PATH", "TMPDIR", "VIRTUAL_ENV")
-    made_up = {
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": REGION,
-    }
-    found = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     if endpoint_url:
-        found = {**made_up, **found, "AWS_ENDPOINT_URL": endpoint_url}
-        found.pop("AWS_PROFILE", None)
+        aws = {
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": endpoint_url,
+        }
+    else:
+        aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
-        **found,
+        **aws,
         "PYTHONPATH": os.pathsep.join(map(str, path)),
         "PYTHONUNBUFFERED": "1",
     }

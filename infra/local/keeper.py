@@ -7,15 +7,16 @@
     DATA/dynamodb/<table>.jsonl                 items
     DATA/sqs/<queue>.jsonl                      messages that wait
 
-Objects and items are on disk before the request that wrote them is answered; messages follow within
-a quarter of a second. What was kept comes back, silently, the moment its bucket, table or queue is
-created again, and leaves the disk when that is deleted. Of a versioned bucket the newest versions
-are kept.
+Objects and items are on disk before the request that wrote them is answered, and so are the
+messages that they set off; that a message was taken follows within a quarter of a second. What was
+kept comes back, silently, the moment its bucket, table or queue is created again, and leaves the
+disk when that is deleted. Of a versioned bucket the newest versions are kept.
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import shutil
@@ -47,7 +48,13 @@ class Keeper:
     """Mirrors moto's S3, DynamoDB and SQS of one region; call it with the emulator's lock held."""
 
     def __init__(self, folder: Path, region: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._lock = (folder / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"Another local stack keeps its data in {folder}.") from None
         self._s3: S3Backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
         self._dynamodb: DynamoDBBackend = dynamodb_backends[DEFAULT_ACCOUNT_ID][region]
         self._sqs: SQSBackend = sqs_backends[DEFAULT_ACCOUNT_ID][region]
@@ -62,6 +69,9 @@ class Keeper:
         elif method not in ("GET", "HEAD") and not target:
             self._note_objects(path)
         self._meet()
+        if not target.startswith(("DynamoDB_", "AmazonSQS")):
+            # What an object or an event has set off is kept before its sender is told.
+            self.keep_messages()
 
     def keep_messages(self) -> None:
         """Keep the messages that came, drop those that went."""
@@ -140,7 +150,7 @@ class _Bucket:
         if self._kept.get(key) is current:
             return
         file = self._folder / _file_name(key)
-        new = file.with_name(f"{file.name}.new")
+        new = file.with_name(f"{file.name}%new")  # no key is encoded so
         new.write_bytes(current.value)
         new.replace(file)
         self._index.set(

@@ -4,11 +4,14 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 import pytest
 from conftest import DEFAULT_BUNDLE
 from earshot.bundle import Bundle, ModelCard
+from earshot.detector import Detector
 from earshot.errors import BadBundle
+from earshot.recording import Waveform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +34,14 @@ def test_the_figures_of_the_card_can_be_computed_from_the_evaluation() -> None:
     assert sum(right) / len(right) == pytest.approx(card.metrics["accuracy"], abs=1e-4)
     confusion = card.metrics["confusion"]
     assert sum(map(sum, confusion)) == len(clips)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-5, 1e-4, 1e-3])
+@pytest.mark.parametrize("offset", [0.0, 0.02, -0.7])
+def test_silence_raises_no_alarm(default_bundle: Bundle, level: float, offset: float) -> None:
+    noise = level * np.random.default_rng(3).standard_normal(5 * 16_000) + offset
+    heard = Detector(default_bundle).classify(Waveform(noise.astype(np.float32), 16_000))
+    assert heard.label == "casual" or heard.decision == "uncertain"
 
 
 def test_the_manifest_is_the_one_the_card_names_and_does_not_leak() -> None:

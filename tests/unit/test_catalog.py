@@ -91,7 +91,7 @@ def test_a_run_is_claimed_by_one_worker_who_may_come_back(catalog: Catalog) -> N
     with pytest.raises(RetrainInProgress):
         catalog.claim_run(run().run, "two")
     assert catalog.claim_run(run().run, "one").state == "running"
-    catalog.finish_run(run().run, PROMOTED)
+    catalog.finish_run(run().run, "one", PROMOTED)
     with pytest.raises(RetrainInProgress):
         catalog.claim_run(run().run, "one")
     with pytest.raises(RunNotFound):
@@ -103,19 +103,27 @@ def test_a_silent_worker_loses_its_run(catalog: Catalog, monkeypatch: pytest.Mon
 
     catalog.request_run(run(), Standing({}, 0, 0, None))
     catalog.claim_run(run().run, "one")
-    catalog.keep_run(run().run)
+    catalog.keep_run(run().run, "one")
     later = time.time() + SILENCE_S + 1
     monkeypatch.setattr("earshot.catalog.time.time", lambda: later)
-    assert catalog.standing().active_run is None
+    assert (catalog.standing().active_run, catalog.standing().silent_run) == (None, run().run)
     assert catalog.claim_run(run().run, "two").state == "running"
+    # Whoever comes back finds that it is no longer his.
+    with pytest.raises(RetrainInProgress):
+        catalog.finish_run(run().run, "one", PROMOTED)
+    with pytest.raises(RetrainInProgress):
+        catalog.keep_run(run().run, "one")
+    assert catalog.run(run().run).state == "running"
 
 
 def test_a_finished_run_frees_the_seat_and_keeps_its_story(catalog: Catalog) -> None:
     catalog.request_run(run(), Standing({}, 0, 0, None))
     catalog.claim_run(run().run, "one")
-    catalog.report_run(run().run, stage="fitting", progress=0.25, curve=[{"fold": 1}])
+    catalog.report_run(run().run, "one", stage="fitting", progress=0.25, curve=[{"fold": 1}])
     assert catalog.run(run().run).progress == 0.25
-    catalog.finish_run(run().run, PROMOTED, version="v2", gates=[{"gate": "g", "passed": True}])
+    catalog.finish_run(
+        run().run, "one", PROMOTED, version="v2", gates=[{"gate": "g", "passed": True}]
+    )
     found = catalog.run(run().run)
     assert (found.state, found.version, found.curve) == ("promoted", "v2", [{"fold": 1}])
     assert found.gates == [{"gate": "g", "passed": True}]
@@ -126,7 +134,8 @@ def test_a_finished_run_frees_the_seat_and_keeps_its_story(catalog: Catalog) -> 
 def test_runs_come_newest_first(catalog: Catalog) -> None:
     for name in ("20261121-1", "20261123-1", "20261122-1"):
         catalog.request_run(run(name), catalog.standing())
-        catalog.finish_run(name, PROMOTED)
+        catalog.claim_run(name, "one")
+        catalog.finish_run(name, "one", PROMOTED)
     assert [found.run for found in catalog.runs()] == ["20261123-1", "20261122-1", "20261121-1"]
     assert len(catalog.runs(limit=2)) == 2
 

@@ -134,8 +134,8 @@ def test_an_answer_is_counted_and_given_even_if_it_cannot_be_counted(
         ("samples/siren/a.wav", SampleKey("siren", None)),
         ("samples/fan-tailed raven/a.wav", SampleKey("fan-tailed raven", None)),
         ("samples/été/a.wav", SampleKey("été", None)),
-        ("samples/siren/tape 7/a.wav", SampleKey("siren", "siren/tape 7")),
-        ("samples/siren/2026/tape/a.wav", SampleKey("siren", "siren/2026/tape")),
+        ("samples/siren/tape 7/a.wav", SampleKey("siren", "tape 7")),
+        ("samples/siren/2026/tape/a.wav", SampleKey("siren", "2026/tape")),
     ],
 )
 def test_a_key_names_label_and_recording(key: str, expected: Any) -> None:

@@ -18,6 +18,7 @@ class Application:
 
     ``open_labels``: whether a label that is not in ``labels`` may be added by a sample.
     ``alert_labels``: labels that must not be missed.
+    ``silence_label``: what silence is taught as, so that a dead microphone raises no alarm.
     ``sample_rate`` in Hz, ``window_s`` and ``hop_s`` in seconds, ``backbone`` a row of the
     retrain function's table.
     """
@@ -30,6 +31,7 @@ class Application:
     backbone: str
     alert_labels: tuple[str, ...] = ()
     open_labels: bool = False
+    silence_label: str | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.labels)) != len(self.labels):
@@ -38,6 +40,11 @@ class Application:
             raise BadApplication(
                 f"Application {self.name}: alert_labels names {sorted(strangers)}, "
                 "which are not among its labels."
+            )
+        if self.silence_label not in (None, *self.labels):
+            raise BadApplication(
+                f"Application {self.name}: silence_label {self.silence_label!r} is not among its "
+                "labels."
             )
         if not 0 < self.hop_s <= self.window_s:
             raise BadApplication(

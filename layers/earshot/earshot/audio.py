@@ -14,6 +14,7 @@ from earshot.errors import (
     NonFiniteSamples,
     RecordingTooLong,
     RecordingTooShort,
+    SamplesOutOfScale,
     TooManyChannels,
     TruncatedRecording,
     UndecodableRecording,
@@ -30,6 +31,8 @@ MAX_DURATION_S = 600.0
 MIN_SAMPLE_RATE = 4_000
 MAX_SAMPLE_RATE = 500_000
 MAX_CHANNELS = 32
+# Floats a little over full scale happen; hundreds of times over are integers in disguise.
+MAX_AMPLITUDE = 100.0
 # Ten minutes at 96 kHz, 240 MB once decoded: a small file may claim much, a Lambda has little.
 MAX_FRAMES = 60_000_000
 BLOCK = 1 << 18
@@ -74,6 +77,11 @@ def decode(data: bytes) -> Waveform:
     if not np.isfinite(samples).all():
         raise NonFiniteSamples(
             "The recording holds NaN or infinite samples. Export it again as integer PCM."
+        )
+    if np.abs(samples).max() > MAX_AMPLITUDE:
+        raise SamplesOutOfScale(
+            f"Samples reach {np.abs(samples).max():.3g} times full scale. Export the recording as "
+            "integer PCM, or divide the samples so that they lie within ±1."
         )
     if len(samples) < MIN_DURATION_S * sample_rate:
         raise RecordingTooShort(

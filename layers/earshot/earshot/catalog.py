@@ -43,6 +43,8 @@ SHARDS = "0123456789abcdef"
 WAITING_S = 2 * 3600
 SILENCE_S = 600
 REFUSAL_DAYS = 30
+# DynamoDB reserves both words.
+ENDING_NAMES = {"state": "state", "error": "error"}
 
 REQUESTED, RUNNING, PROMOTED, REJECTED, FAILED = (
     "requested",
@@ -56,12 +58,16 @@ FINISHED = (PROMOTED, REJECTED, FAILED)
 
 @dataclass(frozen=True)
 class Standing:
-    """How many samples there are, and how far the next training is."""
+    """How many samples there are, and how far the next training is.
+
+    ``silent_run`` still has the training seat, but its time is up.
+    """
 
     labels: dict[str, int]
     total: int
     requested_total: int
     active_run: str | None
+    silent_run: str | None = None
 
     @property
     def new(self) -> int:
@@ -116,11 +122,12 @@ class Catalog:
             self._table.deleting("REFUSED", sample.key),
         )
         if not added:
+            self._table.delete("REFUSED", sample.key)
             there = self.sample(sample.sha256)
             if there is not None and there.label != sample.label:
                 raise LabelConflict(
                     f"{sample.key} is the same sound as {there.key}, which is catalogued as "
-                    f"{there.label!r}. Decide which label is right and remove the other file."
+                    f"{there.label!r}. It is learnt as that; this one changes nothing."
                 )
         return added
 
@@ -150,7 +157,7 @@ class Catalog:
             labels=dict(sorted(labels.items())),
             total=sum(labels.values()),
             requested_total=int(training.get("requested_total", 0)),
-            active_run=_seated(training),
+            **_seat(training),
         )
 
     # --- what was not counted --------------------------------------------------------------
@@ -219,6 +226,29 @@ class Catalog:
             self._table.putting_new(_run_item(run)),
         )
 
+    def withdraw_run(self, run: str, seen: Standing, error: str) -> None:
+        """Take back a request that nobody could be told of: its samples count as new again."""
+        self._table.transact(
+            self._table.updating(
+                "TRAINING",
+                "TRAINING",
+                "SET requested_total = :seen REMOVE active_run, active_until",
+                {"seen": seen.requested_total, "run": run},
+                when="active_run = :run",
+            ),
+            self._table.updating("RUNS", run, *_ending(error), names=ENDING_NAMES),
+        )
+
+    def bury_run(self, run: str) -> None:
+        """Record that a run's worker fell silent and nobody went on with it."""
+        self._table.update(
+            "RUNS",
+            run,
+            *_ending(f"Its worker was silent for {SILENCE_S} s or more."),
+            names=ENDING_NAMES,
+            when="attribute_not_exists(finished_at)",
+        )
+
     def claim_run(self, run: str, worker: str) -> Run:
         """Start a run as ``worker``; the same worker may claim it again after a crash.
 
@@ -244,27 +274,34 @@ class Catalog:
         )
         if not claimed:
             raise RetrainInProgress(f"Run {run} is finished, or another worker has it.")
+        self.keep_run(run, worker)
         return self.run(run)
 
-    def keep_run(self, run: str) -> None:
+    def keep_run(self, run: str, worker: str) -> None:
         """Say that a run's worker is alive: its claim and the training seat last SILENCE_S more."""
-        self.report_run(run, lease_until=_in(SILENCE_S))
+        self.report_run(run, worker, lease_until=_in(SILENCE_S))
         self._on_seat(run, "SET active_until = :until", {"until": _in(SILENCE_S)})
 
-    def report_run(self, run: str, **changes: Any) -> None:
-        """Write what is known of a run while it goes on: stage, progress, curve and the like."""
-        self._table.update(
+    def report_run(self, run: str, worker: str, **changes: Any) -> None:
+        """Write what is known of a run while it goes on: stage, progress, curve and the like.
+
+        Raises RetrainInProgress when the run is not, or no longer, this worker's.
+        """
+        is_ours = self._table.update(
             "RUNS",
             run,
             "SET " + ", ".join(f"#{name} = :{name}" for name in changes),
-            {name: _plain(value) for name, value in changes.items()},
-            names={name: name for name in changes},
-            when="attribute_exists(pk)",
+            {name: _plain(value) for name, value in changes.items()}
+            | {"me": worker, "still_running": RUNNING},
+            names={name: name for name in changes} | {"now": "state"},
+            when="worker = :me AND #now = :still_running",
         )
+        if not is_ours:
+            raise RetrainInProgress(f"Run {run} is another worker's by now, or finished.")
 
-    def finish_run(self, run: str, state: str, **changes: Any) -> None:
-        """End a run and free the training seat."""
-        self.report_run(run, state=state, finished_at=now(), **changes)
+    def finish_run(self, run: str, worker: str, state: str, **changes: Any) -> None:
+        """End a run and free the training seat; raises RetrainInProgress as ``report_run`` does."""
+        self.report_run(run, worker, state=state, finished_at=now(), **changes)
         self._on_seat(run, "REMOVE active_run, active_until", {})
 
     def _on_seat(self, run: str, change: str, values: dict[str, Any]) -> None:
@@ -309,6 +346,14 @@ class Catalog:
 def _in(seconds: int) -> int:
     """So many seconds from now, as DynamoDB's time to live counts: whole seconds since 1970."""
     return int(time.time()) + seconds
+
+
+def _ending(error: str) -> tuple[str, dict[str, Any]]:
+    """The change, and its values, that end a run by failure."""
+    return (
+        "SET #state = :failed, finished_at = :at, #error = :error",
+        {"failed": FAILED, "at": now(), "error": error},
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -371,9 +416,8 @@ def _run(item: dict[str, Any]) -> Run:
     return Run(run=item["sk"], **known)
 
 
-def _seated(training: dict[str, Any]) -> str | None:
-    """The run that has the training seat, unless its time is up."""
-    if int(training.get("active_until", 0)) < time.time():
-        return None
+def _seat(training: dict[str, Any]) -> dict[str, str | None]:
+    """Who has the training seat, and whether its time is up."""
+    is_alive = int(training.get("active_until", 0)) >= time.time()
     run: str | None = training.get("active_run")
-    return run
+    return {"active_run": run if is_alive else None, "silent_run": None if is_alive else run}

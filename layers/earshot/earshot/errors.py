@@ -12,7 +12,8 @@
     │   ├── RecordingTooLong
     │   ├── UnsupportedSampleRate
     │   ├── TooManyChannels
-    │   └── NonFiniteSamples        NaN or infinity among the samples
+    │   ├── NonFiniteSamples        NaN or infinity among the samples
+    │   └── SamplesOutOfScale       far beyond full scale
     ├── RecordingTooLarge           more bytes than the API takes
     ├── BadSample                   a labelled clip that cannot be catalogued
     │   ├── BadKey                  the object's key does not name a label
@@ -99,6 +100,12 @@ class NonFiniteSamples(BadRecording):
     """NaN or infinity among the samples."""
 
     code = "non_finite_samples"
+
+
+class SamplesOutOfScale(BadRecording):
+    """Samples far beyond full scale: floats that were never divided."""
+
+    code = "samples_out_of_scale"
 
 
 class RecordingTooLarge(EarshotError):

@@ -17,6 +17,8 @@ SIGNIFICANCE = 0.05
 RECALL_DROP = 0.15
 # Fewer held-out clips of a label say nothing about its recall.
 MIN_CLIPS = 5
+# So few recordings more or less are chance, however large their share of a rare label.
+MIN_LOST = 3
 # Largest absolute difference between the exported graph and the features it was fitted on.
 PARITY = 1e-3
 # Milliseconds for one window on one core: a 4 s clip has to stay interactive.
@@ -117,7 +119,8 @@ def no_label_collapses(trial: Trial) -> tuple[bool, str]:
             continue
         mine = _accuracy(clips, lambda clip: clip.challenger)
         theirs = _accuracy(clips, lambda clip: clip.champion)
-        if mine < theirs - RECALL_DROP:
+        won, lost = _won_and_lost(clips, lambda clip: clip.champion)
+        if mine < theirs - RECALL_DROP and lost - won >= MIN_LOST:
             fallen.append(f"{label} from {theirs:.2f} to {mine:.2f} on {len(clips)} clips")
     if fallen:
         return False, f"Recall collapses: {'; '.join(fallen)}."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MODELS = "models/"
 POINTER = "champion.json"
+
+_VERSION = re.compile(r"[\w.-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,10 @@ class Registry:
         except ClientError as error:
             if not _lost_race(error):
                 raise
+            # The answer to our own write may have been lost, and the write repeated.
+            current = self.champion()
+            if current and {**content, "etag": current.etag} == asdict(current):
+                return current
             raise PromotionConflict(
                 f"{version} was not promoted: the champion changed meanwhile. Look at it, and "
                 "promote again if it still should serve."
@@ -124,6 +131,8 @@ class Registry:
         return Champion(**content, etag=answer["ETag"])  # type: ignore[arg-type]
 
     def _read(self, version: str, name: str) -> bytes:
+        if not _VERSION.fullmatch(version):
+            raise ModelNotFound(f"There is no model version {version[:100]!r}.")
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=f"{MODELS}{version}/{name}")
         except ClientError as error:

@@ -6,6 +6,7 @@ import logging
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,7 +17,6 @@ from earshot.errors import (
     BadKey,
     BadRecording,
     BadSample,
-    ModelNotFound,
     NotEnoughSamples,
     RecordingTooLarge,
     RetrainInProgress,
@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 # How many versions a list shows.
 LISTED = 50
+# A recording may take half a gigabyte while it is heard; Lambda hears one at a time anyway.
+_hearing = BoundedSemaphore(2)
 
 State = Literal["added", "duplicate", "refused", "recorded", "gone", "ignored"]
 
@@ -69,7 +71,8 @@ class Services:
 
     def classify(self, data: bytes) -> Prediction:
         """Decode a recording and say what is heard; raises BadRecording or NoModel."""
-        prediction = self.serving.detector().classify(decode(data))
+        with _hearing:
+            prediction = self.serving.detector().classify(decode(data))
         try:
             self.catalog.count_prediction(prediction)
         except (ClientError, BotoCoreError):
@@ -181,16 +184,26 @@ class Services:
         )
         if not self.catalog.request_run(run, standing):
             raise RetrainInProgress("Another training was asked for at the same moment.")
-        self.publisher.publish(RetrainRequested(run.run, reason, run.requested_at))
+        if standing.silent_run:
+            self.catalog.bury_run(standing.silent_run)
+        try:
+            self.publisher.publish(RetrainRequested(run.run, reason, run.requested_at))
+        except Exception as error:
+            self.catalog.withdraw_run(run.run, standing, f"It could not be published: {error}")
+            raise
         logger.info("Training run %s is requested: %s.", run.run, reason)
         return run
 
     def promote(self, version: str, expected: Champion | None, by: str, reason: str) -> Champion:
         """Put a version into service; raises PromotionConflict or ModelNotFound."""
         champion = self.registry.promote(version, expected, by, reason)
-        self.publisher.publish(
-            ModelPromoted(version, champion.previous, reason, champion.promoted_at)
-        )
+        try:
+            self.publisher.publish(
+                ModelPromoted(version, champion.previous, reason, champion.promoted_at)
+            )
+        except (ClientError, BotoCoreError, RuntimeError):
+            # It serves whether or not anybody hears of it.
+            logger.exception("The promotion of %s could not be published.", version)
         return champion
 
     # --- models ----------------------------------------------------------------------------
@@ -206,6 +219,4 @@ class Services:
         default = self.serving.default
         if default and default.card.version == version:
             return default.card
-        if "/" in version:
-            raise ModelNotFound(f"There is no model version {version!r}.")
         return self.registry.card(version)

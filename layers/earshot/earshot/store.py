@@ -26,7 +26,8 @@ _LABEL = re.compile(r"[\w][\w .'-]{0,63}")
 class SampleKey:
     """``samples/<label>/<file>`` or ``samples/<label>/<recording>/…/<file>``.
 
-    Clips in one folder below the label were cut from one recording; ``group`` names it.
+    Clips in one folder below the label were cut from one recording; ``group`` names it, under
+    whatever label: a tape may hold several.
     """
 
     label: str
@@ -44,7 +45,7 @@ class SampleKey:
                 f"{label!r} cannot be a label: use up to 64 letters, digits, spaces, '_', '.', "
                 "\"'\" or '-', the first one a letter, a digit or '_'."
             )
-        return cls(label, "/".join((label, *folders)) if folders else None)
+        return cls(label, "/".join(folders) or None)
 
 
 def is_folder_marker(key: str) -> bool:

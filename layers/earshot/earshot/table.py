@@ -78,6 +78,10 @@ class Table:
         """Write an item, whatever was there."""
         self._client.put_item(TableName=self._name, Item=_serialized(item))
 
+    def delete(self, pk: str, sk: str) -> None:
+        """Delete an item, if it is there."""
+        self._client.delete_item(TableName=self._name, Key=_key(pk, sk))
+
     def update(
         self,
         pk: str,
