@@ -34,7 +34,7 @@ def train(
     from retrain.augment import silences
     from retrain.backbones import BACKBONES
     from retrain.dataset import save_embeddings, split, with_copies
-    from retrain.export import Embedder, sha256
+    from retrain.export import Embedder
     from retrain.folder import labelled_files, read_clips
 
     if out.exists():
@@ -73,7 +73,7 @@ def train(
     out.mkdir(parents=True)
     for name, content in made.files.items():
         (out / name).write_bytes(content)
-    save_embeddings(out / EMBEDDINGS_FILE, clips, sha256(backbone))
+    save_embeddings(out / EMBEDDINGS_FILE, clips, made.bundle.card.embedding_id)
     # The card comes last: a folder without it is not a bundle.
     (out / CARD_FILE).write_text(made.bundle.card.to_json(), encoding="utf-8")
     _report(made.bundle.card, dataset.notes, made.latency_ms)

@@ -149,7 +149,7 @@ def _check_leaks(dataset: Dataset) -> None:
 
 def from_samples(
     samples: Iterable[Sample],
-    backbone_sha256: str,
+    embedded_by: str,
     fetch: Callable[[Sample], Waveform | None],
     embed: Callable[[Waveform], Samples],
 ) -> tuple[list[Clip], list[str]]:
@@ -161,7 +161,7 @@ def from_samples(
     clips, notes = [], []
     for sample in samples:
         embedding: Samples | None = sample.embedding
-        if sample.backbone != backbone_sha256:
+        if sample.embedded_by != embedded_by:
             waveform = fetch(sample)
             embedding = embed(waveform) if waveform else None
         if embedding is None:
@@ -199,7 +199,7 @@ def _some(copies: Samples | None) -> list[Samples]:
     return [] if copies is None else [copies]
 
 
-def save_embeddings(path: Path, clips: Sequence[Clip], backbone_sha256: str) -> None:
+def save_embeddings(path: Path, clips: Sequence[Clip], embedded_by: str) -> None:
     """Write clips as ``embeddings.npz``, the seed that later versions are trained with as well.
 
     In half precision: an embedding's last digits are nothing to a fit, and half of the file.
@@ -208,7 +208,7 @@ def save_embeddings(path: Path, clips: Sequence[Clip], backbone_sha256: str) -> 
     copies = [none if clip.copies is None else clip.copies for clip in clips]
     np.savez_compressed(
         path,
-        backbone=np.array(backbone_sha256),
+        embedded_by=np.array(embedded_by),
         sha256=np.array([clip.sha256 for clip in clips]),
         label=np.array([clip.label for clip in clips]),
         group=np.array([clip.group for clip in clips]),
@@ -219,12 +219,12 @@ def save_embeddings(path: Path, clips: Sequence[Clip], backbone_sha256: str) -> 
     )
 
 
-def load_embeddings(path: Path, backbone_sha256: str) -> list[Clip]:
+def load_embeddings(path: Path, embedded_by: str) -> list[Clip]:
     """Read a seed; none when there is no file, or it is of another backbone."""
     if not path.is_file():
         return []
     with np.load(path, allow_pickle=False) as stored:
-        if str(stored["backbone"]) != backbone_sha256:
+        if str(stored["embedded_by"]) != embedded_by:
             return []
         embeddings, copies = (
             np.split(stored[name].astype(np.float32), np.cumsum(stored[counts])[:-1])

@@ -41,11 +41,8 @@ class Embedder:
         return thin(embedding)
 
 
-def fuse(backbone: onnx.ModelProto, head: Head, card: ModelCard) -> bytes:
-    """The bytes of ``model.onnx``: waveform → probabilities and embedding.
-
-    The metadata carries the card but for the file's own SHA-256, which it cannot know.
-    """
+def fuse(backbone: onnx.ModelProto, head: Head) -> bytes:
+    """The bytes of ``model.onnx`` without its card: waveform → probabilities and embedding."""
     model = onnx.ModelProto()
     model.CopyFrom(backbone)
     graph = model.graph
@@ -66,14 +63,21 @@ def fuse(backbone: onnx.ModelProto, head: Head, card: ModelCard) -> bytes:
     graph.output.extend(
         (
             helper.make_tensor_value_info(
-                "probabilities", onnx.TensorProto.FLOAT, ["batch", len(card.labels)]
+                "probabilities", onnx.TensorProto.FLOAT, ["batch", head.weights.shape[1]]
             ),
             embedding,
         )
     )
-    helper.set_model_props(model, {"earshot_card": card.to_json()})
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def with_card(model: bytes, card: ModelCard) -> bytes:
+    """The same graph with the card in its metadata, but for the SHA-256 that it cannot know."""
+    described = onnx.load_model_from_string(model)
+    helper.set_model_props(described, {"earshot_card": card.to_json()})
+    content: bytes = described.SerializeToString(deterministic=True)
     return content
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from earshot import gates
 from earshot.audio import decode
-from earshot.bundle import EMBEDDINGS_FILE
+from earshot.bundle import EMBEDDINGS_FILE, embedding_id
 from earshot.catalog import FAILED, PROMOTED, REJECTED
 from earshot.detector import Detector
 from earshot.errors import BadDataset, BadRecording, NoModel, PromotionConflict, RetrainInProgress
@@ -81,15 +81,15 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
         return
     champion = _champion(services)
     backbone = BACKBONES[application.backbone](application.sample_rate)
-    backbone_sha256 = sha256(backbone)
+    embedded_by = embedding_id(sha256(backbone), application.window_s, application.hop_s)
 
     samples, notes = from_samples(
         catalog.samples(),
-        backbone_sha256,
+        embedded_by,
         partial(_fetch, services),
         Embedder(backbone, application.sample_rate, application.window_s, application.hop_s),
     )
-    seed = load_embeddings(default_bundle / EMBEDDINGS_FILE, backbone_sha256)
+    seed = load_embeddings(default_bundle / EMBEDDINGS_FILE, embedded_by)
     dataset = split(combine(seed, samples), application.labels, notes)
     parent = champion.card.version if champion else None
     challenger = train(dataset, backbone, application, parent, report)
@@ -149,7 +149,7 @@ def _trial(dataset: Dataset, challenger: Version, champion: Bundle | None) -> ga
     mine = [dataset.labels[int(row.argmax())] for row in challenger.scores.probabilities]
     theirs: list[str | None] = [None] * len(mine)
     if champion is not None:
-        theirs = _answers(champion, challenger.bundle.card.backbone_sha256, dataset)
+        theirs = _answers(champion, challenger.bundle.card.embedding_id, dataset)
     return gates.Trial(
         clips=[
             gates.Clip(clip.group, clip.label, challenger=mine[n], champion=theirs[n])
@@ -163,7 +163,7 @@ def _trial(dataset: Dataset, challenger: Version, champion: Bundle | None) -> ga
     )
 
 
-def _answers(champion: Bundle, backbone_sha256: str, dataset: Dataset) -> list[str | None]:
+def _answers(champion: Bundle, embedded_by: str, dataset: Dataset) -> list[str | None]:
     """What the champion calls each held-out clip; None for a label it does not know.
 
     A champion with another backbone cannot use the stored embeddings, so it is asked only about
@@ -171,7 +171,7 @@ def _answers(champion: Bundle, backbone_sha256: str, dataset: Dataset) -> list[s
     """
     card = champion.card
     known = [clip for clip in dataset.held_out if clip.label in card.labels]
-    if card.backbone_sha256 == backbone_sha256:
+    if card.embedding_id == embedded_by:
         rows = list(evaluation.score(champion, known).probabilities)
         asked = dict(zip((clip.sha256 for clip in known), rows, strict=True))
     else:

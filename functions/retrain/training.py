@@ -83,11 +83,11 @@ def train(
         },
         libraries={name: version(name) for name in LIBRARIES},
     )
-    model = export.fuse(backbone, head, draft)
-    digest = hashlib.sha256(model).hexdigest()
-    # The name says when and what: a repeated run that fits another file makes another version.
+    graph = export.fuse(backbone, head)
+    digest = hashlib.sha256(graph).hexdigest()
+    # The name says when and what: a repeated run that fits another graph makes another version.
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest[:8]}"
-    bundle = Bundle(replace(draft, version=name, model_sha256=digest), model)
+    bundle = Bundle(replace(draft, version=name, model_sha256=digest), graph)
 
     progress("evaluating", 0.75, head.curve)
     scores = evaluation.score(
@@ -106,6 +106,8 @@ def train(
         "clips": head.unseen_clips,
         "penalty": head.penalty,
     }
+    parity = scores.parity + evaluation.head_difference(bundle, head, dataset.training[:COMPARED])
+    latency_ms = evaluation.latency_ms(bundle)
     card = replace(
         bundle.card,
         metrics=metrics,
@@ -115,18 +117,21 @@ def train(
             "ece": metrics["ece"],
         },
         training_s=round(time.perf_counter() - started, 2),
+        model_sha256="",
     )
+    # Only now is the card complete; the graph that was judged stays as it is.
+    model = export.with_card(graph, card)
+    card = replace(card, model_sha256=hashlib.sha256(model).hexdigest())
     return Version(
-        bundle=replace(bundle, card=card),
+        bundle=Bundle(card, model),
         files={
             MODEL_FILE: model,
             EVALUATION_FILE: _evaluation(card, dataset, scores),
             MANIFEST_FILE: manifest,
         },
         scores=scores,
-        parity=scores.parity
-        + evaluation.head_difference(bundle, head, dataset.training[:COMPARED]),
-        latency_ms=evaluation.latency_ms(bundle),
+        parity=parity,
+        latency_ms=latency_ms,
         curve=head.curve,
     )
 

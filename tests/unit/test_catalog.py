@@ -25,7 +25,7 @@ def sample(identity: str = "a" * 64, label: str = "siren", **changes: Any) -> Sa
         group=identity,
         key=f"samples/{label}/{identity[:4]}.wav",
         duration_s=4.5,
-        backbone="b",
+        embedded_by="b",
         embedding=np.arange(6, dtype=np.float32).reshape(2, 3) / 7,
         added_at="2026-11-21T10:00:00.000Z",
     )

@@ -23,7 +23,7 @@ def test_a_labelled_clip_is_catalogued_with_its_embedding(services: Services, aw
     (sample,) = services.catalog.samples()
     detector = services.serving.detector()
     assert sample.label == "siren"
-    assert sample.backbone == detector.card.backbone_sha256
+    assert sample.embedded_by == detector.card.embedding_id
     assert sample.embedding.shape == (1, detector.card.embedding_dim)
 
 

@@ -19,6 +19,11 @@ MANIFEST_FILE = "manifest.csv"
 EMBEDDINGS_FILE = "embeddings.npz"
 
 
+def embedding_id(backbone_sha256: str, window_s: float, hop_s: float) -> str:
+    """What an embedding was made by: embeddings of one kind alone can be learnt from together."""
+    return f"{backbone_sha256}/{window_s:g}/{hop_s:g}"
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """What is known about a version.
@@ -46,6 +51,11 @@ class ModelCard:
     data: dict[str, Any] = field(default_factory=dict)
     libraries: dict[str, str] = field(default_factory=dict)
     model_sha256: str = ""
+
+    @property
+    def embedding_id(self) -> str:
+        """What this version's embeddings are made by."""
+        return embedding_id(self.backbone_sha256, self.window_s, self.hop_s)
 
     def to_json(self) -> str:
         """The card as text, keys in the order of the fields."""

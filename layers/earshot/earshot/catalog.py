@@ -369,7 +369,7 @@ def _sample_item(sample: Sample) -> dict[str, Any]:
         "group": sample.group,
         "key": sample.key,
         "duration_ms": round(sample.duration_s * 1000),
-        "backbone": sample.backbone,
+        "embedded_by": sample.embedded_by,
         "windows": len(sample.embedding),
         "embedding": sample.embedding.astype("<f4", copy=False).tobytes(),
         "added_at": sample.added_at,
@@ -384,7 +384,7 @@ def _sample(item: dict[str, Any]) -> Sample:
         group=item["group"],
         key=item["key"],
         duration_s=int(item["duration_ms"]) / 1000,
-        backbone=item["backbone"],
+        embedded_by=item["embedded_by"],
         embedding=embedding.reshape(int(item["windows"]), -1),
         added_at=item["added_at"],
     )

@@ -46,6 +46,8 @@ class Waveform:
 class Sample:
     """A labelled clip in the catalog; ``embedding`` is float32 ``[windows, dim]``.
 
+    ``embedded_by`` names the backbone and the windows that made it.
+
     ``group`` names the recording that the clip was cut from: clips of one group never
     stand on both sides of a split.
     """
@@ -55,7 +57,7 @@ class Sample:
     group: str
     key: str
     duration_s: float
-    backbone: str
+    embedded_by: str
     embedding: Samples
     added_at: str
 

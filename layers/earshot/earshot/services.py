@@ -124,7 +124,7 @@ class Services:
             group=place.group or waveform.sha256,
             key=key,
             duration_s=waveform.duration_s,
-            backbone=detector.card.backbone_sha256,
+            embedded_by=detector.card.embedding_id,
             embedding=detector.embed(waveform),
             added_at=now(),
         )
