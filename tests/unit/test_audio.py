@@ -123,6 +123,12 @@ def huge_claim() -> bytes:
         pytest.param(encode(np.zeros(0)), errors.EmptyRecording, "no samples", id="zero samples"),
         pytest.param(encode(np.zeros(1)), errors.RecordingTooShort, "0.1 s", id="one sample"),
         pytest.param(nan_wav(), errors.NonFiniteSamples, "NaN", id="NaN"),
+        pytest.param(
+            encode(tone(1000, 16_000) * 1e19, subtype="FLOAT"),
+            errors.SamplesOutOfScale,
+            "full scale",
+            id="1e19 times full scale",
+        ),
         pytest.param(half("WAV"), errors.TruncatedRecording, "cut short", id="truncated wav"),
         pytest.param(half("OGG"), errors.TruncatedRecording, "cut short", id="truncated ogg"),
         pytest.param(half("FLAC"), errors.BadRecording, ".", id="truncated flac"),

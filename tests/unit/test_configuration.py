@@ -8,6 +8,8 @@ from earshot.application import Application
 from earshot.errors import BadApplication, BadSettings
 from earshot.settings import Settings
 
+from infra.local.endpoint import environment
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -70,6 +72,19 @@ def test_a_wrong_application_says_what_is_wrong(tmp_path: Path, text: str, says:
     path.write_text(text)
     with pytest.raises(BadApplication, match=says):
         Application.load(path)
+
+
+def test_a_local_stack_hears_nothing_of_a_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DEFAULT_REGION", "SESSION_TOKEN", "PROFILE", "ENDPOINT_URL_S3"):
+        monkeypatch.setenv(f"AWS_{name}", "real")
+    aws = {k: v for k, v in environment("http://127.0.0.1:1").items() if k.startswith("AWS_")}
+    assert aws == {
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    }
+    assert environment(None)["AWS_PROFILE"] == "real"
 
 
 def test_a_missing_application_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from earshot.serving import Serving
 
 if TYPE_CHECKING:
     from pathlib import Path
+from typing import Any
 
 
 @pytest.fixture
@@ -62,6 +63,21 @@ def test_the_champion_moves_by_compare_and_swap(registry: Registry, default_bund
     assert registry.champion() == second
     with pytest.raises(ModelNotFound):
         registry.promote("v9", second, "me", "there is none")
+
+
+def test_a_promotion_whose_answer_was_lost_is_still_one(
+    registry: Registry, default_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(registry, default_bundle, "v1")
+    put = registry._client.put_object
+
+    def put_twice(**request: Any) -> Any:
+        # What boto3 does when the connection breaks before the answer.
+        put(**request)
+        return put(**request)
+
+    monkeypatch.setattr(registry._client, "put_object", put_twice)
+    assert registry.promote("v1", None, "me", "test") == registry.champion()
 
 
 class Clock:

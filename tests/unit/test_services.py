@@ -119,6 +119,49 @@ def test_a_training_by_hand(services: Services, aws: Aws) -> None:
     assert event["detail"] == {"run": run.run, "reason": "try", "requested_at": run.requested_at}
 
 
+def test_a_request_that_cannot_be_published_is_taken_back(
+    services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services.publisher, "publish", fail)
+        for n in range(4):
+            drop(services, aws, f"samples/siren/{n}.wav", clip("siren", n))
+        with pytest.raises(ConnectionError):
+            drop(services, aws, "samples/siren/4.wav", clip("siren", 4))
+    (failed,) = services.catalog.runs()
+    assert failed.state == "failed"
+    assert services.catalog.standing().new == 5
+    # The queue brings the message again, and the run is asked for again.
+    assert services.receive("samples/siren/4.wav", 0).state == "duplicate"
+    (event,) = aws.published()
+    assert event["detail"]["run"] != failed.run
+    assert services.catalog.standing().new == 0
+
+
+def test_a_run_whose_worker_fell_silent_is_buried_by_the_next(
+    services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    lost = services.request_retrain("first").run
+    services.catalog.claim_run(lost, "one")
+    later = time.time() + 601
+    monkeypatch.setattr("earshot.catalog.time.time", lambda: later)
+    services.request_retrain("second")
+    assert services.catalog.run(lost).state == "failed"
+    assert "silent" in str(services.catalog.run(lost).error)
+
+
+def test_a_refusal_ends_when_the_object_is_good(services: Services, aws: Aws) -> None:
+    drop(services, aws, "samples/siren/a.wav", clip("siren"))
+    assert drop(services, aws, "samples/siren/b.wav", b"bad") == "refused"
+    assert drop(services, aws, "samples/siren/b.wav", clip("siren")) == "duplicate"
+    assert services.catalog.refusals() == []
+
+
 def test_an_answer_is_counted_and_given_even_if_it_cannot_be_counted(
     services: Services, aws: Aws
 ) -> None:

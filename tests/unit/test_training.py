@@ -82,6 +82,53 @@ def test_an_alert_label_is_not_refused_for_its_false_alarms() -> None:
     assert any(alert[label] < plain[label] for label in dataset.labels)
 
 
+def test_a_clip_weighs_the_same_with_and_without_copies() -> None:
+    plain, copied = blobs(2, clips=40), blobs(2, clips=40)
+    copied = replace(
+        copied,
+        training=tuple(replace(c, copies=c.embedding) for c in copied.training),
+    )
+    for dataset in (plain, copied):
+        windows = heads._Windows.of(dataset.training, dataset.labels)
+        per_clip = np.bincount(windows.clip, weights=windows.weight)
+        per_label = [
+            per_clip[[c.label == label for c in dataset.training]] for label in dataset.labels
+        ]
+        for weights in per_label:
+            np.testing.assert_allclose(weights, weights[0])
+        assert per_label[0].sum() == pytest.approx(per_label[1].sum())
+
+
+def test_one_tape_with_thousands_of_clips_leaves_the_others_their_say() -> None:
+    random = np.random.default_rng(0)
+    clips = [
+        Clip(
+            f"{label}-{tape}-{n}",
+            f"label {label}",
+            f"{label}-{tape}",
+            (3.0 * label + random.normal(size=(1, 4))).astype(np.float32),
+        )
+        for label in range(2)
+        for tape in range(30)
+        for n in range(3000 if tape == 0 else 3)
+    ]
+    head = heads.fit(split(clips, ()), (), lambda *_: None)
+    assert head.unseen_accuracy > 0.9
+
+
+def test_thresholds_can_be_reached() -> None:
+    head = heads.fit(blobs(2, clips=100, spread=0.01), (), lambda *_: None)
+    assert max(head.thresholds.values()) <= heads.HIGHEST
+
+
+def test_a_difference_that_is_no_number_is_no_parity(
+    surveillance: Application, backbone: onnx.ModelProto, sounds: list[Clip]
+) -> None:
+    made = train(split(sounds, surveillance.labels), backbone, surveillance, None, lambda *_: None)
+    spoilt = [replace(sounds[0], embedding=np.full_like(sounds[0].embedding, np.nan))]
+    assert np.isnan(evaluation.score(made.bundle, spoilt).parity)
+
+
 def test_a_constant_feature_does_no_harm() -> None:
     dataset = blobs(2)
     widened = replace(
