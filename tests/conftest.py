@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import boto3
 import numpy as np
 import pytest
 import soundfile
+from botocore.config import Config
 from earshot.bundle import Bundle
 from earshot.settings import Settings
 from earshot.wiring import wire
@@ -59,6 +61,63 @@ def pcm(label: str, seed: int = 0) -> np.ndarray[Any, Any]:
 def clip(label: str, seed: int = 0) -> bytes:
     """The same as a WAV file."""
     return encode(pcm(label, seed))
+
+
+def http_event(
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    content_type: str = "audio/wav",
+    query: str = "",
+) -> dict[str, Any]:
+    """An API Gateway HTTP API event, payload format 2.0."""
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "ANY /{proxy+}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {
+            "content-type": content_type,
+            "host": "abc123.execute-api.us-east-1.amazonaws.com",
+            "x-forwarded-for": "203.0.113.7",
+            "x-forwarded-port": "443",
+            "x-forwarded-proto": "https",
+        },
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "abc123",
+            "domainName": "abc123.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "abc123",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "203.0.113.7",
+                "userAgent": "curl/8.0",
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": "ANY /{proxy+}",
+            "stage": "$default",
+            "time": "21/Nov/2026:10:00:00 +0000",
+            "timeEpoch": 1795255200000,
+        },
+        "isBase64Encoded": body is not None,
+    }
+    if body is not None:
+        event["body"] = base64.b64encode(body).decode()
+    return event
+
+
+def emulated(url: str, service: str, config: Config | None = None) -> Any:
+    """A client of the emulated AWS at an address."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=config,
+    )
 
 
 @pytest.fixture

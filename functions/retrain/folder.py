@@ -38,7 +38,10 @@ def labelled_files(folder: Path) -> list[LabelledFile]:
     folder below it are of one recording. Raises BadDataset when there is nothing.
     """
     manifest = folder / "manifest.csv"
-    found = list(_from_manifest(manifest) if manifest.is_file() else _from_folders(folder))
+    try:
+        found = list(_from_manifest(manifest) if manifest.is_file() else _from_folders(folder))
+    except UnicodeDecodeError as error:
+        raise BadDataset(f"{manifest} is not text in UTF-8: {error}.") from error
     if missing := [file.path for file in found if not file.path.is_file()]:
         raise BadDataset(f"{missing[0]} is listed in {manifest}, but is not there.")
     if not found:

@@ -93,8 +93,8 @@ class _Windows:
         """A clip weighs the same however many windows it has, and so does each label."""
         originals = [clip.embedding for clip in clips]
         copies = [clip.embedding[:0] if clip.copies is None else clip.copies for clip in clips]
-        parts = [part for pair in zip(originals, copies, strict=True) for part in pair]
         pairs = list(zip(originals, copies, strict=True))
+        parts = [part for pair in pairs for part in pair]
         sizes = [len(a) + len(b) for a, b in pairs]
         weights = [len(a) + COPY_WEIGHT * len(b) for a, b in pairs]
         number = {label: n for n, label in enumerate(labels)}

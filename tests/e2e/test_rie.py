@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import numpy as np
 import pytest
-from conftest import REPOSITORY, clip, encode, pcm
+from conftest import REPOSITORY, clip, emulated, encode, http_event, pcm
 
 from infra.local import endpoint, stack
 from infra.local.poller import Poller
@@ -77,7 +76,7 @@ class Deployment:
     stack: stack.Stack
 
     def client(self, service: str) -> Any:
-        return client(self.url, service)
+        return emulated(self.url, service)
 
     def environment(self, function: str) -> dict[str, str]:
         return {
@@ -86,24 +85,14 @@ class Deployment:
         }
 
 
-def client(url: str, service: str) -> Any:
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-
-
 @pytest.fixture(scope="module")
 def deployment(rie: Path) -> Iterator[Deployment]:
     with endpoint.emulator() as url:
         created = stack.deploy(
             REPOSITORY / "template.yaml",
             {"NamePrefix": "earshot"},
-            client(url, "cloudformation"),
-            client(url, "s3"),
+            emulated(url, "cloudformation"),
+            emulated(url, "s3"),
         )
         yield Deployment(url, created)
 
@@ -173,42 +162,7 @@ def call(
     content_type: str = "audio/wav",
 ) -> Answer:
     """Send a request as API Gateway's HTTP API does, payload format 2.0."""
-    host = "abc123.execute-api.us-east-1.amazonaws.com"
-    event: dict[str, Any] = {
-        "version": "2.0",
-        "routeKey": "ANY /{proxy+}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {
-            "host": host,
-            "x-forwarded-for": "203.0.113.7",
-            "x-forwarded-port": "443",
-            "x-forwarded-proto": "https",
-            **({"content-type": content_type, "content-length": str(len(body))} if body else {}),
-        },
-        "requestContext": {
-            "accountId": "000000000000",
-            "apiId": "abc123",
-            "domainName": host,
-            "domainPrefix": "abc123",
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "203.0.113.7",
-                "userAgent": "curl/8.0",
-            },
-            "requestId": "JKJaXmPLvHcESHA=",
-            "routeKey": "ANY /{proxy+}",
-            "stage": "$default",
-            "time": "21/Nov/2026:10:00:00 +0000",
-            "timeEpoch": 1795255200000,
-        },
-        "isBase64Encoded": body is not None,
-    }
-    if body is not None:
-        event["body"] = base64.b64encode(body).decode()
-    told = invoke(event)
+    told = invoke(http_event(method, path, body, content_type))
     text = told["body"]
     return Answer(
         told["statusCode"],

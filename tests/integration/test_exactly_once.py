@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
-import boto3
 import pytest
 from botocore.config import Config
-from conftest import REPOSITORY, clip
+from conftest import REPOSITORY, clip, emulated
 from earshot.errors import PromotionConflict, RetrainInProgress
 from earshot.services import Services
 from earshot.settings import Settings
@@ -32,16 +31,7 @@ class Deployed:
     def __init__(self, url: str) -> None:
         config = Config(max_pool_connections=THREADS, retries={"max_attempts": 1})
 
-        def client(service: str) -> Any:
-            return boto3.client(  # type: ignore[call-overload]
-                service,
-                endpoint_url=url,
-                region_name="us-east-1",
-                aws_access_key_id="local",
-                aws_secret_access_key="local",
-                config=config,
-            )
-
+        client = partial(emulated, url, config=config)
         self.s3, self.dynamodb, self.sqs = client("s3"), client("dynamodb"), client("sqs")
         deployed = stack.deploy(
             REPOSITORY / "template.yaml",

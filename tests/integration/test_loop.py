@@ -16,9 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from conftest import REPOSITORY, clip, encode, pcm
+from conftest import REPOSITORY, clip, emulated, encode, pcm
 
 from infra.local import endpoint
 
@@ -33,16 +32,7 @@ class Local:
         self.process = process
         self.api = f"http://127.0.0.1:{port}"
         self.aws = f"http://127.0.0.1:{aws_port}"
-        self.s3 = self.client("s3")
-
-    def client(self, service: str) -> Any:
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=self.aws,
-            region_name="us-east-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        )
+        self.s3 = emulated(self.aws, "s3")
 
     def get(self, path: str, body: bytes | None = None) -> Any:
         headers = {"Content-Type": "audio/wav"} if body else {}

@@ -180,6 +180,12 @@ def test_a_manifest_says_labels_and_recordings(tmp_path: Path) -> None:
         csv.writer(lines).writerows([("path", "label", "group"), ("x.wav", "siren", "tape")])
     (file,) = labelled_files(tmp_path)
     assert (file.label, file.group) == ("siren", "tape")
+    (tmp_path / "manifest.csv").write_text("path,label\ngone.wav,siren\n")
+    with pytest.raises(BadDataset, match=r"gone.wav is listed"):
+        labelled_files(tmp_path)
+    (tmp_path / "manifest.csv").write_bytes(b"path,label\nx.wav,\xff\xfe\n")
+    with pytest.raises(BadDataset, match="UTF-8"):
+        labelled_files(tmp_path)
     (tmp_path / "manifest.csv").write_text("file,label\nx.wav,siren\n")
     with pytest.raises(BadDataset, match="path"):
         labelled_files(tmp_path)

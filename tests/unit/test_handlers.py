@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import importlib
 import json
 import sys
@@ -10,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Aws, clip, encode, sound
+from conftest import Aws, clip, encode, http_event, sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,51 +40,6 @@ def predict(aws: Aws) -> Iterator[Any]:
 def ingest(aws: Aws) -> Iterator[Any]:
     yield load("ingest.handler").handler
     del sys.modules["ingest.handler"]
-
-
-def http_event(
-    method: str,
-    path: str,
-    body: bytes | None = None,
-    content_type: str = "audio/wav",
-    query: str = "",
-) -> dict[str, Any]:
-    """An API Gateway HTTP API event, payload format 2.0."""
-    event: dict[str, Any] = {
-        "version": "2.0",
-        "routeKey": "ANY /{proxy+}",
-        "rawPath": path,
-        "rawQueryString": query,
-        "headers": {
-            "content-type": content_type,
-            "host": "abc123.execute-api.us-east-1.amazonaws.com",
-            "x-forwarded-for": "203.0.113.7",
-            "x-forwarded-port": "443",
-            "x-forwarded-proto": "https",
-        },
-        "requestContext": {
-            "accountId": "000000000000",
-            "apiId": "abc123",
-            "domainName": "abc123.execute-api.us-east-1.amazonaws.com",
-            "domainPrefix": "abc123",
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "203.0.113.7",
-                "userAgent": "curl/8.0",
-            },
-            "requestId": "JKJaXmPLvHcESHA=",
-            "routeKey": "ANY /{proxy+}",
-            "stage": "$default",
-            "time": "21/Nov/2026:10:00:00 +0000",
-            "timeEpoch": 1795255200000,
-        },
-        "isBase64Encoded": body is not None,
-    }
-    if body is not None:
-        event["body"] = base64.b64encode(body).decode()
-    return event
 
 
 def test_predict_answers_a_binary_body(predict: Any) -> None:

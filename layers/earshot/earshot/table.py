@@ -94,7 +94,8 @@ class Table:
     ) -> bool:
         """Change an item's attributes; False when the condition ``when`` does not hold."""
         try:
-            self._client.update_item(**self._update(pk, sk, change, values, names, when))
+            action = self.updating(pk, sk, change, values, names=names, when=when)
+            self._client.update_item(**action["Update"])
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
@@ -136,21 +137,6 @@ class Table:
         when: str = "",
     ) -> Item:
         """The action of a transaction that changes an item's attributes."""
-        return {"Update": self._update(pk, sk, change, values, names, when)}
-
-    def deleting(self, pk: str, sk: str) -> Item:
-        """The action of a transaction that deletes an item, if it is there."""
-        return {"Delete": {"TableName": self._name, "Key": _key(pk, sk)}}
-
-    def _update(
-        self,
-        pk: str,
-        sk: str,
-        change: str,
-        values: Item,
-        names: Mapping[str, str] | None,
-        when: str,
-    ) -> Any:
         request: Item = {"TableName": self._name, "Key": _key(pk, sk), "UpdateExpression": change}
         if values:
             request["ExpressionAttributeValues"] = {
@@ -162,7 +148,11 @@ class Table:
             }
         if when:
             request["ConditionExpression"] = when
-        return request
+        return {"Update": request}
+
+    def deleting(self, pk: str, sk: str) -> Item:
+        """The action of a transaction that deletes an item, if it is there."""
+        return {"Delete": {"TableName": self._name, "Key": _key(pk, sk)}}
 
 
 def _key(pk: str, sk: str) -> Item:
