@@ -14,9 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from earshot import gates
 from earshot.audio import decode
 from earshot.bundle import EMBEDDINGS_FILE, embedding_id
-from earshot.catalog import FAILED, PROMOTED, REJECTED
 from earshot.detector import Detector
 from earshot.errors import BadDataset, BadRecording, NoModel, PromotionConflict, RetrainInProgress
+from earshot.runs import FAILED, PROMOTED, REJECTED
 
 from retrain import evaluation
 from retrain.backbones import BACKBONES
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from earshot.bundle import Bundle
-    from earshot.catalog import Catalog, Run
+    from earshot.catalog import Catalog
     from earshot.recording import Sample, Waveform
+    from earshot.runs import Run
     from earshot.services import Services
 
     from retrain.dataset import Dataset

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from earshot.catalog import PROMOTED, SILENCE_S, Catalog, Run, Standing
+from earshot.catalog import SILENCE_S, Catalog
 from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
 from earshot.recording import Prediction, Refusal, Sample
+from earshot.runs import PROMOTED, Run, Standing
 
 if TYPE_CHECKING:
     from conftest import Aws

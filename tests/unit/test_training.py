@@ -12,10 +12,10 @@ import pytest
 from conftest import DEFAULT_BUNDLE, REPOSITORY, Aws, clip, pcm
 from earshot.application import Application
 from earshot.bundle import Bundle
-from earshot.catalog import Run
 from earshot.detector import Detector
 from earshot.errors import RetrainInProgress
 from earshot.recording import Waveform
+from earshot.runs import Run
 from earshot.services import Services
 
 from retrain import evaluation, heads

@@ -22,13 +22,13 @@ from __future__ import annotations
 import json
 import random
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
 from earshot.recording import Refusal, Sample, now
+from earshot.runs import FAILED, REQUESTED, RUNNING, Run, Standing
 from earshot.table import Table
 
 if TYPE_CHECKING:
@@ -45,56 +45,6 @@ SILENCE_S = 600
 REFUSAL_DAYS = 30
 # DynamoDB reserves both words.
 ENDING_NAMES = {"state": "state", "error": "error"}
-
-REQUESTED, RUNNING, PROMOTED, REJECTED, FAILED = (
-    "requested",
-    "running",
-    "promoted",
-    "rejected",
-    "failed",
-)
-FINISHED = (PROMOTED, REJECTED, FAILED)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How many samples there are, and how far the next training is.
-
-    ``silent_run`` still has the training seat, but its time is up.
-    """
-
-    labels: dict[str, int]
-    total: int
-    requested_total: int
-    active_run: str | None
-    silent_run: str | None = None
-
-    @property
-    def new(self) -> int:
-        """Samples that came since the last training was asked for."""
-        return self.total - self.requested_total
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run; ``progress`` from 0 to 1, ``curve`` one row per fold and candidate."""
-
-    run: str
-    state: str
-    reason: str
-    requested_at: str
-    samples: int
-    stage: str = REQUESTED
-    progress: float = 0.0
-    started_at: str | None = None
-    finished_at: str | None = None
-    parent: str | None = None
-    version: str | None = None
-    error: str | None = None
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    gates: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 class Catalog:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from earshot.audio import decode
-from earshot.catalog import Run
 from earshot.errors import (
     BadKey,
     BadRecording,
@@ -24,15 +23,17 @@ from earshot.errors import (
 )
 from earshot.events import ModelPromoted, RetrainRequested
 from earshot.recording import Refusal, Sample, now
+from earshot.runs import Run
 from earshot.store import RECORDINGS, SAMPLES, SampleKey, is_folder_marker
 
 if TYPE_CHECKING:
     from earshot.application import Application
     from earshot.bundle import ModelCard
-    from earshot.catalog import Catalog, Standing
+    from earshot.catalog import Catalog
     from earshot.events import Publisher
     from earshot.recording import Prediction
     from earshot.registry import Champion, Registry
+    from earshot.runs import Standing
     from earshot.serving import Serving
     from earshot.store import Store
 
