@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 from earshot.detector import open_session
+from earshot.errors import BadApplication
 from scipy.fft import dct
 
-from retrain.backbones import BACKBONES
+from retrain.backbones import load
 from retrain.backbones.melstats import MelStats
 
 if TYPE_CHECKING:
@@ -34,6 +34,14 @@ def run(model: onnx.ModelProto, waveforms: Array) -> Array:
     batch = np.atleast_2d(waveforms).astype(np.float32)
     (answer,) = open_session(model.SerializeToString()).run(None, {"waveform": batch})
     return np.asarray(answer)
+
+
+def nowhere(name: str) -> bytes:
+    raise AssertionError(name)
+
+
+def built(rate: int, **options: Any) -> onnx.ModelProto:
+    return load("melstats", rate, nowhere, options).graph
 
 
 def noise(seconds: float, seed: int = 0) -> Array:
@@ -166,7 +174,7 @@ def test_a_batch_is_heard_as_its_members_are() -> None:
 @pytest.mark.parametrize("seconds", [0.1, 4.0])
 def test_silence_is_finite_at_any_rate_and_length(rate: int, seconds: float) -> None:
     silence = np.zeros((2, int(rate * seconds)))
-    embedding = run(BACKBONES["melstats"](rate), silence)
+    embedding = run(built(rate), silence)
     assert embedding.shape == (2, SPEC.dim)
     assert np.isfinite(embedding).all()
 
@@ -177,30 +185,72 @@ def test_full_scale_is_finite() -> None:
 
 
 def test_a_graph_is_the_same_bytes_every_time_and_fits_its_default_spec() -> None:
-    built = [BACKBONES["melstats"](RATE).SerializeToString(deterministic=True) for _ in range(2)]
-    built.append(SPEC.build().SerializeToString(deterministic=True))
-    assert len({hashlib.sha256(data).hexdigest() for data in built}) == 1
+    first, second = (load("melstats", RATE, nowhere) for _ in range(2))
+    assert first.content == second.content
+    assert first.graph.graph == SPEC.build().graph
 
 
 def test_another_process_builds_the_same_bytes() -> None:
     code = (
-        "import hashlib; from retrain.backbones import BACKBONES;"
-        "data = BACKBONES['melstats'](16000).SerializeToString(deterministic=True);"
-        "print(hashlib.sha256(data).hexdigest())"
+        "from retrain.backbones import load;"
+        "backbone = load('melstats', 16000, lambda name: b''); print(backbone.sha256)"
     )
     theirs = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
-    ours = SPEC.build().SerializeToString(deterministic=True)
-    assert theirs == hashlib.sha256(ours).hexdigest()
+    assert theirs == load("melstats", RATE, nowhere).sha256
 
 
 def test_each_rate_has_a_graph_of_its_own() -> None:
     rates = (8_000, RATE, 22_050, 256_000, 500_000)
-    graphs = {BACKBONES["melstats"](rate).SerializeToString(deterministic=True) for rate in rates}
+    graphs = {load("melstats", rate, nowhere).sha256 for rate in rates}
     assert len(graphs) == len(rates)
 
 
 def test_importing_the_table_imports_no_librosa() -> None:
     code = "import sys, retrain.backbones; assert 'librosa' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("rate", "options", "spec"),
+    [
+        (22_050, {"n_fft": 1024, "hop": 256, "bands": 80}, MelStats(22_050, 1024, 256, 80)),
+        (RATE, {"fmin": 100, "fmax": 4_000}, MelStats(fmin=100, fmax=4_000)),
+        (
+            384_000,
+            {"fmin": 12_000.0, "fmax": 150_000.0, "lags": [1, 2]},
+            MelStats(384_000, 1024, 512, fmin=12_000, fmax=150_000, lags=(1, 2)),
+        ),
+    ],
+    ids=["birds", "a narrow range", "bats"],
+)
+def test_an_application_chooses_its_parameters(
+    rate: int, options: dict[str, Any], spec: MelStats
+) -> None:
+    chosen = load("melstats", rate, nowhere, options)
+    assert chosen.graph.graph == spec.build().graph
+    assert chosen.dim == spec.dim
+    assert chosen.sha256 != load("melstats", rate, nowhere).sha256
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"colour": 1}, "no 'colour'.*n_fft, hop, bands"),
+        ({"sample_rate": 8_000}, "no 'sample_rate'"),
+        ({"n_fft": 512.5}, "n_fft must be like its default 512"),
+        ({"hop": 0}, "hop must be"),
+        ({"bands": True}, "bands must be"),
+        ({"fmin": "low"}, "fmin must be"),
+        ({"lags": 4}, "lags must be"),
+        ({"lags": []}, "lags must be"),
+        ({"n_fft": 1_024, "hop": 512}, "a smaller n_fft or hop"),
+        ({"fmax": 9_000}, "fmax lies below 8000 Hz"),
+        ({"fmin": 5_000, "fmax": 4_000}, "fmin well below fmax"),
+        ({"bands": 400}, "too narrow"),
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_named(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadApplication, match=says):
+        built(RATE, **options)

@@ -6,34 +6,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+
+from retrain.backbones.backbone import ULTRASOUND
+from retrain.backbones.graph import DECIMALS, Graph, dct, dft, hann, mel_bands
+from retrain.backbones.options import check_hearing, configured
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import onnx
+
     Array = np.ndarray[Any, np.dtype[Any]]
 
-# Old enough for every ONNX Runtime from 1.13 on, phones and browsers included.
-OPSET = 17
-IR_VERSION = 8
-# Matrices are rounded to so many decimals: the last bit of a cosine differs between processors,
-# and the graph's SHA-256, which names the backbone, must not.
-DECIMALS = 8
-# From this rate on the recorder is after ultrasound: calls of milliseconds, nothing of use below.
-ULTRASOUND = 96_000
 
+def build(sample_rate: int, options: Mapping[str, Any]) -> onnx.ModelProto:
+    """The graph at ``sample_rate`` Hz with ``options``, which are fields of MelStats.
 
-def build(sample_rate: int) -> onnx.ModelProto:
-    """The graph at ``sample_rate`` Hz: FFT and hop keep their duration in seconds.
-
-    Not so for ultrasound, where the DFT as a convolution would weigh 268 MB (at 256 kHz) and its
-    32 ms would smear a bat's call: there the FFT has 1,024 samples and hearing starts higher.
+    By default FFT and hop keep their duration in seconds. Not so for ultrasound, where the DFT as
+    a convolution would weigh 268 MB (at 256 kHz) and its 32 ms would smear a bat's call: there the
+    FFT has 1,024 samples and hearing starts higher. Raises BadApplication.
     """
-    if sample_rate >= ULTRASOUND:
-        return MelStats(sample_rate, n_fft=1024, hop=512, fmin=sample_rate / 32).build()
     scale = sample_rate / MelStats.sample_rate
-    return MelStats(
-        sample_rate, n_fft=round(MelStats.n_fft * scale), hop=round(MelStats.hop * scale)
-    ).build()
+    if sample_rate >= ULTRASOUND:
+        spec = MelStats(sample_rate, n_fft=1024, hop=512, fmin=sample_rate / 32)
+    else:
+        spec = MelStats(
+            sample_rate, n_fft=round(MelStats.n_fft * scale), hop=round(MelStats.hop * scale)
+        )
+    spec = configured(spec, options)
+    needed = spec.n_fft + max(spec.lags) * spec.hop
+    check_hearing(sample_rate, spec.n_fft, needed, spec.fmin, spec.fmax)
+    return spec.build()
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,14 @@ class MelStats:
 
     def build(self) -> onnx.ModelProto:
         """``waveform`` float32 ``[batch, samples]`` → ``embedding`` float32 ``[batch, dim]``."""
-        graph = self._log_mel()
-        graph.add("MatMul", graph.constant("dct", _dct(self.bands)), "log_mel", name="shape")
+        graph = self.listen()
+        self.describe(graph, "embedding")
+        return graph.model("embedding", self.dim)
+
+    def describe(self, graph: Graph, name: str) -> None:
+        """Add the statistics of the series ``energy``, ``[batch, dim]``, as ``name``."""
+        graph.log("energy", self.floor, name="log_mel")
+        graph.add("MatMul", graph.constant("dct", dct(self.bands)), "log_mel", name="shape")
         bend = graph.constant("bend", np.diff(np.eye(self.bands), 2, axis=0))
         tonality = graph.add("Abs", graph.add("MatMul", bend, "log_mel"))
         levels = [
@@ -89,125 +98,31 @@ class MelStats:
             graph.over_time("ReduceMean", tonality),
             axis=1,
         )
-        graph.add(
-            "Concat", *levels, graph.log(spreads, self.spread_floor), name="embedding", axis=1
-        )
-        return graph.model("embedding", self.dim)
+        graph.add("Concat", *levels, graph.log(spreads, self.spread_floor), name=name, axis=1)
 
     def build_log_mel(self) -> onnx.ModelProto:
         """``waveform`` float32 ``[batch, samples]`` → ``log_mel`` ``[batch, bands, frames]``."""
-        return self._log_mel().model("log_mel", self.bands, "frames")
+        graph = self.listen()
+        graph.log("energy", self.floor, name="log_mel")
+        return graph.model("log_mel", self.bands, "frames")
 
-    def _log_mel(self) -> _Graph:
+    def listen(self) -> Graph:
+        """A graph in the making, with the series ``energy``: the power in each band and frame."""
         mel = self._mel()
         heard = np.flatnonzero(mel.any(axis=0))
         bins = np.arange(heard[0], heard[-1] + 1)
-        graph = _Graph(f"melstats_{self.sample_rate}")
-        signal = graph.add("Unsqueeze", "waveform", graph.constant("channel_axis", [1]))
-        dft = graph.constant("dft", self._dft(bins))
-        waves = graph.add("Conv", signal, dft, strides=[self.hop])
+        window = hann(self.n_fft)
+        window /= np.linalg.norm(window)
+        graph = Graph(f"melstats_{self.sample_rate}")
+        kernel = graph.constant("dft", dft(bins, self.n_fft, window))
+        waves = graph.add("Conv", graph.signal(), kernel, strides=[self.hop])
         squares = graph.add("Mul", waves, waves)
         # Real parts above, imaginary parts below: the filters laid twice side by side add them.
         filters = graph.constant("mel", np.tile(mel[:, bins], 2))
-        energy = graph.add("MatMul", filters, squares)
-        graph.log(energy, self.floor, name="log_mel")
+        graph.add("MatMul", filters, squares, name="energy")
         return graph
-
-    def _dft(self, bins: Array) -> Array:
-        """Hann-windowed cosines, then sines, of unit energy: ``[2 * bins, 1, n_fft]``."""
-        phase = 2 * np.pi * np.arange(self.n_fft) / self.n_fft
-        window = (1 - np.cos(phase)) / 2
-        # Whole turns are taken off before they are multiplied by 2 pi: exact, and so portable.
-        turns = np.outer(bins, np.arange(self.n_fft)) % self.n_fft
-        angle = 2 * np.pi * turns / self.n_fft
-        waves = np.concatenate((np.cos(angle), np.sin(angle)))
-        waves *= window / np.linalg.norm(window)
-        return waves.round(DECIMALS)[:, np.newaxis, :]
 
     def _mel(self) -> Array:
         """Filters over the DFT's bins whose weights add up to about 1: ``[bands, bins]``."""
-        from librosa.filters import mel  # a second to import, and only needed when a graph is built
-
-        density = mel(
-            sr=self.sample_rate,
-            n_fft=self.n_fft,
-            n_mels=self.bands,
-            fmin=self.fmin,
-            fmax=self.fmax,
-            dtype=np.float64,
-        )
-        return np.asarray(density * self.sample_rate / self.n_fft).round(DECIMALS)
-
-
-def _dct(size: int) -> Array:
-    """The orthonormal DCT-II as a matrix ``[coefficient, band]``."""
-    order, band = np.ogrid[:size, :size]
-    matrix = np.cos(np.pi * order * (2 * band + 1) / (2 * size)) * np.sqrt(2 / size)
-    matrix[0] /= np.sqrt(2)
-    return np.asarray(matrix.round(DECIMALS))
-
-
-class _Graph:
-    """Nodes and constants in the making; every method returns the name of what it added."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
-
-    def add(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """One node with one output."""
-        name = name or f"{operator.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
-        return name
-
-    def constant(self, name: str, values: Any) -> str:
-        """Integers become int64, all else float32."""
-        array = np.asarray(values)
-        if array.dtype.kind == "f":
-            array = array.astype(np.float32)
-        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
-        return name
-
-    def log(self, values: str, floor: float, name: str = "") -> str:
-        """``log(values + floor)``."""
-        raised = self.add("Add", values, self.constant(f"{values}_floor", [floor]))
-        return self.add("Log", raised, name=name)
-
-    def over_time(self, reduction: str, series: str, keepdims: int = 0) -> str:
-        """``[batch, bands, frames]`` → ``[batch, bands]``."""
-        return self.add(reduction, series, axes=[2], keepdims=keepdims)
-
-    def deviation(self, series: str) -> str:
-        """The standard deviation over time (of the population, as numpy's)."""
-        centred = self.add("Sub", series, self.over_time("ReduceMean", series, keepdims=1))
-        variance = self.over_time("ReduceMean", self.add("Mul", centred, centred))
-        return self.add("Sqrt", variance)
-
-    def mean_step(self, series: str, lag: int) -> str:
-        """The mean over time of ``|series[t + lag] - series[t]|``."""
-        axis = self.constant("time_axis", [2])
-        start, shift = self.constant("start", [0]), self.constant(f"lag_{lag}", [lag])
-        before_end = self.constant(f"before_{lag}", [-lag])
-        end = self.constant("end", [np.iinfo(np.int64).max])
-        later = self.add("Slice", series, shift, end, axis)
-        earlier = self.add("Slice", series, start, before_end, axis)
-        return self.over_time("ReduceMean", self.add("Abs", self.add("Sub", later, earlier)))
-
-    def model(self, output: str, *shape: int | str) -> onnx.ModelProto:
-        """The checked model, from ``waveform`` to ``output`` ``[batch, *shape]``."""
-        graph = helper.make_graph(
-            self._nodes,
-            self._title,
-            [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"])],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", *shape])],
-            list(self._constants.values()),
-        )
-        model = helper.make_model(
-            graph,
-            producer_name="earshot",
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-        )
-        onnx.checker.check_model(model, full_check=True)
-        return model
+        density = mel_bands(self.sample_rate, self.n_fft, self.bands, self.fmin, self.fmax)
+        return (density * self.sample_rate / self.n_fft).round(DECIMALS)

@@ -1,0 +1,1 @@
+"""What `earshot` can do where the retrain function is installed."""
