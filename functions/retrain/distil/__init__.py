@@ -1,0 +1,1 @@
+"""Teaches the shipped backbone what a pretrained network says of clips that anyone may use."""
