@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,9 @@ from hypothesis import strategies as st
 from retrain.dataset import (
     MIN_RECORDINGS,
     Clip,
+    Seed,
     combine,
     from_samples,
-    load_embeddings,
-    save_embeddings,
     split,
 )
 from retrain.folder import labelled_files, read_clips
@@ -107,34 +107,59 @@ def test_a_seed_comes_back_as_it_was_unless_the_backbone_changed(tmp_path: Path)
         Clip("x", "siren", "g", np.arange(6, dtype=np.float32).reshape(2, 3)),
         Clip("y", "été", "h", np.ones((1, 3), dtype=np.float32)),
     ]
-    save_embeddings(tmp_path / "seed.npz", clips, "backbone")
-    found = load_embeddings(tmp_path / "seed.npz", "backbone")
-    assert [(c.sha256, c.label, c.group) for c in found] == [
+    rain = Clip("z", "rain", "i", np.ones((2, 3), dtype=np.float32))
+    Seed(clips, [rain]).save(tmp_path / "seed.npz", "backbone")
+    found = Seed.load(tmp_path / "seed.npz", "backbone")
+    assert [(c.sha256, c.label, c.group) for c in found.clips] == [
         ("x", "siren", "g"),
         ("y", "été", "h"),
     ]
-    np.testing.assert_array_equal(found[0].embedding, clips[0].embedding)
-    assert load_embeddings(tmp_path / "seed.npz", "another") == []
-    assert load_embeddings(tmp_path / "none.npz", "backbone") == []
+    np.testing.assert_array_equal(found.clips[0].embedding, clips[0].embedding)
+    assert [(c.sha256, c.label, len(c.embedding)) for c in found.background] == [("z", "rain", 2)]
+    for seed in (
+        Seed.load(tmp_path / "seed.npz", "another"),
+        Seed.load(tmp_path / "none.npz", "backbone"),
+    ):
+        assert (list(seed.clips), list(seed.background)) == ([], [])
+
+
+def test_a_seed_keeps_what_half_precision_cannot_hold(tmp_path: Path) -> None:
+    loud = replace(made("x"), embedding=np.array([[70_000.0, -1e30, 0.5]], dtype=np.float32))
+    Seed([loud]).save(tmp_path / "seed.npz", "backbone")
+    (found,) = Seed.load(tmp_path / "seed.npz", "backbone").clips
+    np.testing.assert_array_equal(found.embedding, loud.embedding)
+
+
+def test_background_is_learnt_but_for_what_is_held_out_or_labelled() -> None:
+    clips = many({"a": 20, "b": 20})
+    others = many({"rain": 50})
+    dataset = split(clips, ["a", "b"], background=[*others, replace(others[0], group="a0")])
+    assert {c.sha256 for c in dataset.background} == {c.sha256 for c in others if not c.held_out}
+    assert 0 < len(dataset.background) < 50
+    rows = dataset.manifest().decode().splitlines()
+    assert sum(row.endswith(",background") for row in rows) == len(dataset.background)
 
 
 def test_samples_of_another_backbone_are_embedded_anew() -> None:
     def sample(name: str, backbone: str) -> Sample:
         return Sample(
             name, "siren", name, f"samples/siren/{name}", 1.0, backbone,
-            np.zeros((1, 2), dtype=np.float32), "",
+            np.zeros((1, 2), dtype=np.float32) if backbone else None, "",
         )  # fmt: skip
 
     waveform = Waveform(np.zeros(1600, dtype=np.float32), 16_000)
+    kept: list[str] = []
     clips, notes = from_samples(
-        [sample("same", "b"), sample("old", "a"), sample("gone", "a")],
+        [sample("same", "b"), sample("old", "a"), sample("gone", "a"), sample("gone too", "")],
         "b",
-        fetch=lambda s: None if s.sha256 == "gone" else waveform,
+        fetch=lambda s: None if s.sha256.startswith("gone") else waveform,
         embed=lambda _: np.ones((1, 3), dtype=np.float32),
+        keep=lambda s, embedding: kept.append(f"{s.sha256} {embedding.shape}"),
     )
     assert [(c.sha256, c.embedding.shape[1]) for c in clips] == [("same", 2), ("old", 3)]
-    assert len(notes) == 1
-    assert "gone" in notes[0]
+    assert kept == ["old (1, 3)"]
+    assert ["backbone has changed" in note for note in notes] == [True, False]
+    assert "samples/siren/gone too is left out: its audio was gone" in notes[1]
 
 
 def embed(waveform: Waveform) -> Any:
@@ -180,6 +205,9 @@ def test_a_manifest_says_labels_and_recordings(tmp_path: Path) -> None:
         csv.writer(lines).writerows([("path", "label", "group"), ("x.wav", "siren", "tape")])
     (file,) = labelled_files(tmp_path)
     assert (file.label, file.group) == ("siren", "tape")
+    # As spreadsheets write it.
+    (tmp_path / "manifest.csv").write_text("path,label\nx.wav,été\n", encoding="utf-8-sig")
+    assert labelled_files(tmp_path)[0].label == "été"
     (tmp_path / "manifest.csv").write_text("path,label\ngone.wav,siren\n")
     with pytest.raises(BadDataset, match=r"gone.wav is listed"):
         labelled_files(tmp_path)
@@ -189,6 +217,22 @@ def test_a_manifest_says_labels_and_recordings(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("file,label\nx.wav,siren\n")
     with pytest.raises(BadDataset, match="path"):
         labelled_files(tmp_path)
+
+
+def test_a_sound_whose_embedding_is_not_finite_is_left_out_and_said(tmp_path: Path) -> None:
+    for number in range(2):
+        path = tmp_path / "siren" / f"{number}.wav"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(clip("siren", number))
+    spoilt = decode(clip("siren", 1)).sha256
+
+    def sometimes(waveform: Waveform) -> Any:
+        value = np.nan if waveform.sha256 == spoilt else 1.0
+        return np.full((1, 2), value, dtype=np.float32)
+
+    (read,), notes = read_clips(labelled_files(tmp_path), sometimes)
+    assert read.sha256 == decode(clip("siren", 0)).sha256
+    assert notes == ["1.wav is left out: its embedding is not finite."]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from conftest import sound
 from earshot.bundle import Bundle
-from earshot.detector import Detector, window_starts
-from earshot.errors import BadBundle
+from earshot.detector import Detector, run_windows, thin, window_starts
+from earshot.errors import BadBundle, RecordingTooLong
 from earshot.recording import Waveform
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,16 +70,32 @@ def test_silence_and_full_scale_are_answered(detector: Detector) -> None:
         assert 0 < prediction.confidence <= 1
 
 
-def test_below_its_threshold_a_label_is_uncertain(default_bundle: Bundle) -> None:
+def test_an_answer_is_uncertain_below_its_threshold_and_where_the_sound_is_too_novel(
+    default_bundle: Bundle,
+) -> None:
     waveform = Waveform(sound("siren"), 16_000)
 
-    def decision(threshold: float) -> str:
+    def decision(threshold: float, novelty_threshold: float) -> str:
         thresholds = dict.fromkeys(default_bundle.card.labels, threshold)
-        card = replace(default_bundle.card, thresholds=thresholds)
+        card = replace(
+            default_bundle.card, thresholds=thresholds, novelty_threshold=novelty_threshold
+        )
         return Detector(replace(default_bundle, card=card)).classify(waveform).decision
 
-    assert decision(0.0) == "accepted"
-    assert decision(1.01) == "uncertain"
+    assert decision(0.0, 1e6) == "accepted"
+    assert decision(1.01, 1e6) == "uncertain"
+    assert decision(0.0, 0.0) == "uncertain"
+
+
+def test_a_model_that_measures_no_novelty_is_refused(default_bundle: Bundle) -> None:
+    graph = onnx.load_model_from_string(default_bundle.model)
+    kept = [output for output in graph.graph.output if output.name != "novelty"]
+    del graph.graph.output[:]
+    graph.graph.output.extend(kept)
+    model = graph.SerializeToString()
+    card = replace(default_bundle.card, model_sha256=hashlib.sha256(model).hexdigest())
+    with pytest.raises(BadBundle, match="novelty"):
+        Detector(Bundle(card, model)).warm()
 
 
 def test_windows_of_a_batch_do_not_hear_each_other(detector: Detector) -> None:
@@ -86,6 +104,15 @@ def test_windows_of_a_batch_do_not_hear_each_other(detector: Detector) -> None:
     for number in (0, 7, 14):
         alone = detector.hear(Waveform(clips[number], 16_000))
         np.testing.assert_allclose(together.embeddings[number], alone.embeddings[0], atol=1e-4)
+
+
+@given(st.integers(1, 600), st.integers(1, 4_096))
+def test_what_is_stored_of_a_recording_fits_into_an_item(windows: int, dim: int) -> None:
+    embeddings = np.arange(windows, dtype=np.float32)[:, np.newaxis].repeat(dim, axis=1)
+    stored = thin(embeddings)
+    assert stored.nbytes <= 360_000  # DynamoDB takes 400 KB
+    assert len(stored) == windows or len(stored) >= min(windows, 64, 80_000 // dim)
+    assert (np.diff(stored[:, 0]) > 0).all()
 
 
 def test_altered_bytes_are_refused(default_bundle: Bundle) -> None:
@@ -105,3 +132,9 @@ def test_a_card_that_does_not_fit_its_model_is_refused(default_bundle: Bundle) -
     card = replace(default_bundle.card, embedding_dim=3)
     with pytest.raises(BadBundle, match="embedding"):
         Detector(Bundle(card, default_bundle.model)).warm()
+
+
+def test_minutes_that_become_too_many_samples_are_refused_before_they_are_made() -> None:
+    long = Waveform(np.zeros(600 * 16_000, np.float32), 16_000)
+    with pytest.raises(RecordingTooLong, match="384000 Hz"):
+        run_windows(lambda batch: (batch,), long, 384_000, 1.0, 1.0)

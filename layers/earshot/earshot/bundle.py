@@ -29,8 +29,9 @@ class ModelCard:
     """What is known about a version.
 
     ``labels`` in output order; ``sample_rate`` in Hz; ``window_s`` and ``hop_s`` in seconds;
-    ``thresholds`` the confidence from which a label is accepted; ``metrics`` held-out figures
-    with their intervals; ``data`` the training data's manifest SHA-256 and counts.
+    ``thresholds`` the confidence from which a label is accepted, ``novelty_threshold`` the novelty
+    up to which anything is; ``metrics`` held-out figures with their intervals; ``data`` the
+    training data's manifest SHA-256 and counts.
     """
 
     version: str
@@ -41,6 +42,7 @@ class ModelCard:
     window_s: float
     hop_s: float
     thresholds: dict[str, float]
+    novelty_threshold: float
     embedding_dim: int
     backbone: str
     backbone_sha256: str

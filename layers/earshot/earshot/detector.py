@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earshot.audio import resample
-from earshot.errors import BadBundle
+from earshot.audio import MAX_FRAMES, resample
+from earshot.errors import BadBundle, RecordingTooLong
 from earshot.recording import Prediction, Segment, Waveform
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 # Windows that go through the model at once: bounds the memory of a long recording.
 BATCH = 16
-# A DynamoDB item holds 400 KB: this many windows of 1,024 floats fit with room to spare.
+# A recording's embedding is so many windows at most,
 MAX_STORED_WINDOWS = 64
+# and so many floats: 360 KB of the 400 that a DynamoDB item holds.
+MAX_STORED_FLOATS = 90_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +33,14 @@ class Hearing:
     """What the model made of each window.
 
     ``starts`` float32 ``[windows]`` in seconds, ``probabilities`` ``[windows, labels]``,
-    ``embeddings`` ``[windows, dim]``.
+    ``embeddings`` ``[windows, dim]``, ``novelty`` ``[windows]``: how far a window is from all that
+    was learnt.
     """
 
     starts: Samples
     probabilities: Samples
     embeddings: Samples
+    novelty: Samples
 
 
 def window_starts(length: int, window: int, hop: int) -> list[int]:
@@ -63,8 +67,14 @@ def run_windows(
     """Put the windows of a recording through ``run``, batch by batch.
 
     ``run`` takes ``[batch, samples]`` at ``sample_rate``; returned are the windows' starts in
-    seconds, ``[windows]``, and each output of ``run`` for all windows.
+    seconds, ``[windows]``, and each output of ``run`` for all windows. Raises RecordingTooLong
+    where minutes at a low rate become too many samples at a high one.
     """
+    if waveform.duration_s * sample_rate > MAX_FRAMES:
+        raise RecordingTooLong(
+            f"The recording has {waveform.duration_s:.0f} s; the model hears at {sample_rate} Hz, "
+            f"at which {MAX_FRAMES / sample_rate:.0f} s are the most. Cut it into parts."
+        )
     samples = resample(waveform, sample_rate).samples
     window = round(window_s * sample_rate)
     at = window_starts(len(samples), window, round(hop_s * sample_rate))
@@ -79,11 +89,27 @@ def run_windows(
 
 
 def thin(embeddings: Samples) -> Samples:
-    """At most MAX_STORED_WINDOWS rows, spread evenly over the recording."""
-    if len(embeddings) <= MAX_STORED_WINDOWS:
+    """As many rows as can be stored, spread evenly over the recording."""
+    most = max(1, min(MAX_STORED_WINDOWS, MAX_STORED_FLOATS // embeddings.shape[1]))
+    if len(embeddings) <= most:
         return embeddings
-    chosen = np.linspace(0, len(embeddings) - 1, MAX_STORED_WINDOWS).round().astype(int)
+    chosen = np.linspace(0, len(embeddings) - 1, most).round().astype(int)
     return np.asarray(embeddings[chosen])
+
+
+def accepted(
+    probabilities: Samples,
+    novelty: Samples,
+    thresholds: np.ndarray[Any, Any],
+    novelty_threshold: float,
+) -> np.ndarray[Any, Any]:
+    """Which answers pass: those as confident as their label wants, to nothing too novel.
+
+    ``probabilities`` ``[clips, labels]`` and ``novelty`` ``[clips]`` are means over each clip's
+    windows; ``thresholds`` ``[labels]``; answered is ``[clips]``, of booleans.
+    """
+    confident = probabilities.max(axis=1) >= thresholds[probabilities.argmax(axis=1)]
+    return np.asarray(confident & (novelty <= novelty_threshold))
 
 
 def open_session(model: bytes, threads: int = 1) -> InferenceSession:
@@ -119,7 +145,7 @@ class Detector:
         time_s = np.arange(int(rate * self.card.window_s)) / rate
         tone = (0.1 * np.sin(2 * np.pi * rate / 16 * time_s)).astype(np.float32)
         try:
-            probabilities, embeddings = self._run(tone[np.newaxis])
+            probabilities, embeddings, novelty = self._run(tone[np.newaxis])
         except BadBundle:
             raise
         except Exception as error:
@@ -134,16 +160,18 @@ class Detector:
                 f"{self.card.version} answers an embedding of {embeddings.shape}, its card says "
                 f"{self.card.embedding_dim}."
             )
+        if novelty.shape != (1,) or not np.isfinite(novelty).all():
+            raise BadBundle(f"{self.card.version} answers no novelty for a test tone.")
         if not np.isfinite(embeddings).all() or abs(float(probabilities.sum()) - 1) > 1e-3:
             raise BadBundle(f"{self.card.version} answers no probabilities for a test tone.")
 
     def hear(self, waveform: Waveform) -> Hearing:
         """Run the windows of a recording, resampled to the model's rate, through the model."""
         card = self.card
-        starts, (probabilities, embeddings) = run_windows(
+        starts, (probabilities, embeddings, novelty) = run_windows(
             self._run, waveform, card.sample_rate, card.window_s, card.hop_s
         )
-        return Hearing(starts, probabilities, embeddings)
+        return Hearing(starts, probabilities, embeddings, novelty)
 
     def embed(self, waveform: Waveform) -> Samples:
         """The embedding that is stored with a sample: ``[windows, dim]``, see ``thin``."""
@@ -159,23 +187,36 @@ class Detector:
         mean = hearing.probabilities.mean(axis=0)
         best = int(mean.argmax())
         label, confidence = card.labels[best], float(mean[best])
+        (passes,) = accepted(
+            mean[np.newaxis],
+            hearing.novelty.mean(keepdims=True),
+            np.array([card.thresholds[name] for name in card.labels]),
+            card.novelty_threshold,
+        )
         return Prediction(
             label=label,
             class_id=best,
             confidence=confidence,
-            decision="accepted" if confidence >= card.thresholds[label] else "uncertain",
+            decision="accepted" if passes else "uncertain",
             probabilities={name: float(p) for name, p in zip(card.labels, mean, strict=True)},
             segments=tuple(self._segments(hearing, duration_s)),
             model_version=card.version,
             duration_s=duration_s,
         )
 
-    def _run(self, batch: Samples) -> tuple[Samples, Samples]:
-        """``[batch, samples]`` → probabilities ``[batch, labels]``, embedding ``[batch, dim]``."""
-        probabilities, embeddings = self._session.run(
-            ["probabilities", "embedding"], {"waveform": batch}
+    def probabilities(self, batch: Samples) -> Samples:
+        """``[batch, samples]`` at the card's rate → ``[batch, labels]``, without any windowing."""
+        return self._run(batch)[0]
+
+    def _run(self, batch: Samples) -> tuple[Samples, Samples, Samples]:
+        """``[batch, samples]`` → the model's outputs.
+
+        Probabilities ``[batch, labels]``, embedding ``[batch, dim]``, novelty ``[batch]``.
+        """
+        probabilities, embeddings, novelty = self._session.run(
+            ["probabilities", "embedding", "novelty"], {"waveform": batch}
         )
-        return probabilities, embeddings
+        return probabilities, embeddings, novelty
 
     def _segments(self, hearing: Hearing, duration_s: float) -> list[Segment]:
         """Neighbouring windows with one best label, merged; together they cover the recording."""
