@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from earshot.detector import Detector, open_session
+from earshot.detector import Detector, Hearing, open_session
 
 from retrain.export import head_of
 
@@ -23,20 +23,19 @@ if TYPE_CHECKING:
 # So many held-out clips are heard from their audio, through the detector that serves. The others
 # are judged by their stored embeddings, through the exported file's own head.
 HEARD_FROM_AUDIO = 200
-RESAMPLES = 1_000
-BINS = 10
-SEED = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
     """What an exported file answered.
 
-    ``probabilities`` ``[clips, labels]``; ``heard`` which clips came from audio; ``parity`` the
-    largest difference between hearing a clip and its stored embedding.
+    ``probabilities`` ``[clips, labels]``; ``accepted`` which answers passed their threshold;
+    ``heard`` which clips came from audio; ``parity`` the largest difference between hearing a clip
+    and its stored embedding.
     """
 
     probabilities: Samples
+    accepted: list[bool]
     heard: list[bool]
     parity: float
 
@@ -46,111 +45,69 @@ def score(
 ) -> Scores:
     """Put clips through an exported file: from audio where it is at hand, else from embeddings."""
     detector = Detector(bundle)
-    head = open_session(head_of(bundle.model))
-    rows: list[Samples] = []
+    head = _Head(bundle)
+    rows: list[list[float]] = []
+    accepted: list[bool] = []
     heard: list[bool] = []
     from_audio, parity = 0, 0.0
     for number, clip in enumerate(clips):
-        (stored,) = head.run(["probabilities"], {"embedding": clip.embedding})
+        hearing = head(clip.embedding)
         waveform = clip.audio() if from_audio < HEARD_FROM_AUDIO else None
         if waveform is not None:
             from_audio += 1
-            hearing = detector.hear(waveform)
-            mean = hearing.probabilities.mean(axis=0)
+            stored, hearing = hearing, detector.hear(waveform)
             # A clip with more windows than are stored has no stored counterpart.
             if len(hearing.embeddings) == len(clip.embedding):
-                # numpy's maximum, unlike Python's, does not let a NaN slip through.
-                parity = float(
-                    np.max(
-                        [
-                            parity,
-                            _difference(hearing.embeddings, clip.embedding),
-                            _difference(hearing.probabilities, stored),
-                        ]
-                    )
+                parity = _largest(
+                    parity,
+                    _difference(hearing.embeddings, stored.embeddings),
+                    _difference(hearing.probabilities, stored.probabilities),
+                    _difference(hearing.novelty, stored.novelty),
                 )
-        else:
-            mean = stored.mean(axis=0)
-        rows.append(mean)
+        said = detector.judge(hearing, waveform.duration_s if waveform else 0.0)
+        rows.append([said.probabilities[label] for label in bundle.card.labels])
+        accepted.append(said.decision == "accepted")
         heard.append(waveform is not None)
         progress((number + 1) / len(clips))
-    return Scores(np.asarray(rows, dtype=np.float32), heard, parity)
+    return Scores(np.asarray(rows, dtype=np.float32), accepted, heard, parity)
 
 
 def head_difference(bundle: Bundle, head: Head, clips: Sequence[Clip]) -> float:
     """The largest difference between the exported file's head and the one that was fitted."""
-    exported = open_session(head_of(bundle.model))
-    return float(
-        np.max(
-            [
-                _difference(
-                    exported.run(["probabilities"], {"embedding": clip.embedding})[0],
-                    head.probabilities(clip.embedding),
-                )
-                for clip in clips
-            ]
+    exported, largest = _Head(bundle), 0.0
+    for clip in clips:
+        answered = exported(clip.embedding)
+        largest = _largest(
+            largest,
+            _difference(answered.probabilities, head.probabilities(clip.embedding)),
+            _difference(answered.novelty, head.novelty(clip.embedding)),
         )
-    )
+    return largest
+
+
+class _Head:
+    """An exported file's own head, for clips of which only the embedding ``[windows, dim]`` is."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._session = open_session(head_of(bundle.model))
+
+    def __call__(self, embedding: Samples) -> Hearing:
+        """Where the windows were is not known; nothing that is judged by clip hangs on it."""
+        probabilities, novelty = self._session.run(
+            ["probabilities", "novelty"], {"embedding": embedding}
+        )
+        starts = np.zeros(len(embedding), dtype=np.float32)
+        return Hearing(starts, probabilities, embedding, novelty)
+
+
+def _largest(*differences: float) -> float:
+    """The maximum, which in numpy, unlike in Python, does not let a NaN slip through."""
+    return float(np.max(differences))
 
 
 def _difference(a: Samples, b: Samples) -> float:
     """The largest difference, relative to values above 1."""
     return float((np.abs(a - b) / np.maximum(1, np.abs(b))).max())
-
-
-def measure(
-    probabilities: Samples, truth: Sequence[str], groups: Sequence[str], labels: Sequence[str]
-) -> dict[str, Any]:
-    """Figures over clips: accuracy with its 95% interval by recording, macro-F1, per label, ECE.
-
-    ``probabilities`` ``[clips, labels]``; a figure that the clips say nothing of is None. The
-    interval is a percentile bootstrap over recordings
-    (Efron 1979), for clips of one recording are not independent.
-    """
-    true = np.array([labels.index(label) for label in truth])
-    best = probabilities.argmax(axis=1)
-    confusion = np.zeros((len(labels), len(labels)), dtype=int)
-    np.add.at(confusion, (true, best), 1)
-    hits, said, there = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
-    f1 = 2 * hits / np.maximum(said + there, 1)
-    return {
-        "clips": len(true),
-        "recordings": len(set(groups)),
-        "accuracy": round(float((best == true).mean()), 4),
-        "accuracy_interval": _interval(best == true, groups),
-        "macro_f1": round(float(f1[there > 0].mean()), 4),
-        "per_label": {
-            label: {
-                "precision": round(hits[n] / said[n], 4) if said[n] else None,
-                "recall": round(hits[n] / there[n], 4) if there[n] else None,
-                "f1": round(f1[n], 4) if there[n] else None,
-                "clips": int(there[n]),
-            }
-            for n, label in enumerate(labels)
-        },
-        "confusion": confusion.tolist(),
-        "ece": round(calibration_error(probabilities, true), 4),
-    }
-
-
-def _interval(right: np.ndarray[Any, Any], groups: Sequence[str]) -> list[float]:
-    _, group = np.unique(np.array(groups), return_inverse=True)
-    hits, sizes = np.bincount(group, weights=right), np.bincount(group)
-    drawn = np.random.default_rng(SEED).integers(len(sizes), size=(RESAMPLES, len(sizes)))
-    accuracies = hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    return [round(float(q), 4) for q in np.quantile(accuracies, (0.025, 0.975))]
-
-
-def calibration_error(probabilities: Samples, truth: np.ndarray[Any, Any]) -> float:
-    """Expected calibration error over ten equal bins of confidence (Naeini et al., AAAI 2015)."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [
-        abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean()
-        for b in np.unique(bins)
-    ]
-    return float(sum(gaps))
 
 
 def latency_ms(bundle: Bundle) -> float:

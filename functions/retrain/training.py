@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from earshot.bundle import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, ModelCard
 from earshot.recording import now
 
-from retrain import evaluation, export, heads
+from retrain import evaluation, export, figures, heads, learning
 
 if TYPE_CHECKING:
-    import onnx
     from earshot.application import Application
 
+    from retrain.backbones import Backbone
     from retrain.dataset import Dataset
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "scipy", "soundfile", "soxr")
@@ -48,7 +48,7 @@ class Version:
 
 def train(
     dataset: Dataset,
-    backbone: onnx.ModelProto,
+    backbone: Backbone,
     application: Application,
     parent: str | None,
     progress: Progress,
@@ -59,6 +59,7 @@ def train(
         dataset,
         application.alert_labels,
         lambda share, curve: progress("fitting", 0.1 + 0.6 * share, curve),
+        backbone.parts,
     )
     progress("exporting", 0.7, head.curve)
     manifest = dataset.manifest()
@@ -67,18 +68,20 @@ def train(
         parent=parent,
         application=application.name,
         labels=dataset.labels,
-        sample_rate=application.sample_rate,
+        sample_rate=backbone.sample_rate,
         window_s=application.window_s,
         hop_s=application.hop_s,
         thresholds=head.thresholds,
-        embedding_dim=head.weights.shape[0],
-        backbone=application.backbone,
-        backbone_sha256=export.sha256(backbone),
+        novelty_threshold=head.novelty_threshold,
+        embedding_dim=head.dim,
+        backbone=backbone.name,
+        backbone_sha256=backbone.sha256,
         trained_at=now(),
         training_s=0.0,
         data={
             "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
             "labels": dataset.counts(),
+            "background": len(dataset.background),
             "notes": list(dataset.notes),
         },
         libraries={name: version(name) for name in LIBRARIES},
@@ -95,16 +98,19 @@ def train(
         dataset.held_out,
         lambda share: progress("evaluating", 0.75 + 0.2 * share, head.curve),
     )
-    metrics = evaluation.measure(
+    metrics = figures.measure(
         scores.probabilities,
         [clip.label for clip in dataset.held_out],
         [clip.group for clip in dataset.held_out],
         dataset.labels,
+        scores.accepted,
     )
+    metrics["learning_curve"] = learning.learning_curve(dataset, head, backbone.parts)
     metrics["cross_validation"] = {
         "accuracy": round(head.unseen_accuracy, 4),
+        "accepted": round(head.unseen_accepted, 4),
         "clips": head.unseen_clips,
-        "penalty": head.penalty,
+        "classifier": str(head.classifier),
     }
     parity = scores.parity + evaluation.head_difference(bundle, head, dataset.training[:COMPARED])
     latency_ms = evaluation.latency_ms(bundle)
@@ -144,11 +150,12 @@ def _evaluation(card: ModelCard, dataset: Dataset, scores: evaluation.Scores) ->
             "group": clip.group,
             "label": clip.label,
             "answer": card.labels[int(row.argmax())],
+            "decision": "accepted" if accepted else "uncertain",
             "probabilities": [round(float(p), 6) for p in row],
             "heard_from": "audio" if heard else "embedding",
         }
-        for clip, row, heard in zip(
-            dataset.held_out, scores.probabilities, scores.heard, strict=True
+        for clip, row, accepted, heard in zip(
+            dataset.held_out, scores.probabilities, scores.accepted, scores.heard, strict=True
         )
     ]
     content = {"version": card.version, "labels": list(card.labels), "clips": clips}
