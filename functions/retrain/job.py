@@ -15,13 +15,22 @@ from earshot import gates
 from earshot.audio import decode
 from earshot.bundle import EMBEDDINGS_FILE, embedding_id
 from earshot.detector import Detector
-from earshot.errors import BadDataset, BadRecording, NoModel, PromotionConflict, RetrainInProgress
+from earshot.errors import (
+    BadApplication,
+    BadBackbone,
+    BadDataset,
+    BadRecording,
+    NoModel,
+    PromotionConflict,
+    RetrainInProgress,
+    UnknownBackbone,
+)
 from earshot.runs import FAILED, PROMOTED, REJECTED
 
-from retrain import evaluation
-from retrain.backbones import BACKBONES
-from retrain.dataset import combine, from_samples, load_embeddings, split
-from retrain.export import Embedder, sha256
+from retrain import backbones, evaluation
+from retrain.copies import alter_clips, pack, teach_silence, unpack
+from retrain.dataset import Seed, combine, from_samples, split
+from retrain.export import Embedder
 from retrain.training import train
 
 if TYPE_CHECKING:
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
     from earshot.runs import Run
     from earshot.services import Services
 
-    from retrain.dataset import Dataset
+    from retrain.dataset import Clip, Dataset
     from retrain.training import Version
 
 logger = logging.getLogger(__name__)
@@ -42,6 +51,12 @@ logger = logging.getLogger(__name__)
 # Progress is written at most so often, for a write costs more than a fold of a small set.
 REPORT_EVERY_S = 0.5
 BEAT_S = 60.0
+IN_THE_CARD = ("confusion", "intervals")
+# Altered copies that are made in one run, some 50 ms each: minutes at most.
+NEW_COPIES = 2_000
+
+# What whoever runs the deployment has to put right; no fault of this program's.
+FOR_PEOPLE = (BadApplication, BadBackbone, BadDataset, UnknownBackbone)
 
 
 def work(services: Services, default_bundle: Path, run_id: str, worker: str) -> None:
@@ -61,7 +76,7 @@ def work(services: Services, default_bundle: Path, run_id: str, worker: str) -> 
     except Exception as error:
         # Trying again would end the same way: the run is over, and says why.
         services.catalog.finish_run(run.run, worker, FAILED, error=str(error) or repr(error))
-        if not isinstance(error, BadDataset):
+        if not isinstance(error, FOR_PEOPLE):
             raise
         logger.error("Run %s failed: %s", run.run, error)
     # Samples that came in meanwhile may already be enough for the next one.
@@ -74,24 +89,44 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
     report("collecting", 0.0, ())
     pointer = services.registry.champion()
     by = f"run {run.run}"
-    if pointer and pointer.promoted_by == by:
-        # An earlier attempt died between promoting and saying so.
-        catalog.finish_run(
-            run.run, worker, PROMOTED, stage="done", progress=1.0, version=pointer.version
-        )
-        return
+    for promotion in pointer.history if pointer else ():
+        if promotion.promoted_by == by:
+            # An earlier attempt died between promoting and saying so. If what it promoted was
+            # rolled back meanwhile, it stays so.
+            catalog.finish_run(
+                run.run, worker, PROMOTED, stage="done", progress=1.0, version=promotion.version
+            )
+            return
     champion = _champion(services)
-    backbone = BACKBONES[application.backbone](application.sample_rate)
-    embedded_by = embedding_id(sha256(backbone), application.window_s, application.hop_s)
+    backbone = backbones.load(
+        application.backbone,
+        application.sample_rate,
+        services.registry.backbone,
+        application.backbone_options,
+    )
+    embedded_by = embedding_id(backbone.sha256, application.window_s, application.hop_s)
 
+    embed = Embedder(backbone, application.window_s, application.hop_s)
     samples, notes = from_samples(
         catalog.samples(),
         embedded_by,
         partial(_fetch, services),
-        Embedder(backbone, application.sample_rate, application.window_s, application.hop_s),
+        embed,
+        keep=lambda sample, rows: catalog.keep_embedding(sample, embedded_by, rows),
     )
-    seed = load_embeddings(default_bundle / EMBEDDINGS_FILE, embedded_by)
-    dataset = split(combine(seed, samples), application.labels, notes)
+    seed = Seed.load(default_bundle / EMBEDDINGS_FILE, embedded_by)
+    if not seed.clips and (default_bundle / EMBEDDINGS_FILE).is_file():
+        notes.append("What the default bundle learnt from is left out: its backbone is another.")
+    clips, put_off = _with_copies(
+        services, combine(seed.clips, samples), embedded_by, embed, report
+    )
+    # A seed brings what it was taught of silence with it.
+    clips = clips if seed.clips else teach_silence(clips, application, embed)
+    # A label keeps its place in the answers from version to version; new ones come last.
+    order = dict.fromkeys([*application.labels, *(champion.card.labels if champion else ())])
+    dataset = split(
+        clips, [*order], [*notes, *put_off], application.min_recordings, seed.background
+    )
     parent = champion.card.version if champion else None
     challenger = train(dataset, backbone, application, parent, report)
     card = challenger.bundle.card
@@ -105,7 +140,8 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
         "parent": parent,
         "version": card.version,
         "curve": challenger.curve,
-        "metrics": card.metrics,
+        # What grows with the square of the labels is in the card alone: an item has 400 KB.
+        "metrics": {k: v for k, v in card.metrics.items() if k not in IN_THE_CARD},
         "gates": [asdict(verdict) for verdict in verdicts],
         "notes": list(dataset.notes),
     }
@@ -122,6 +158,35 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
         return
     catalog.finish_run(run.run, worker, PROMOTED, **outcome)
     logger.info("Version %s is promoted.", card.version)
+
+
+def _with_copies(
+    services: Services,
+    clips: Sequence[Clip],
+    embedded_by: str,
+    embed: Embedder,
+    report: _Reporter,
+) -> tuple[list[Clip], list[str]]:
+    """The clips with altered copies, and a note on those put off; what is made is kept."""
+    kept = services.registry.copies(embedded_by)
+    known = unpack(kept) if kept else {}
+    altered = alter_clips(
+        clips,
+        services.application,
+        embed,
+        known=known,
+        at_most=NEW_COPIES,
+        advance=lambda share: report("collecting", 0.1 * share, ()),
+    )
+    if altered.copies and altered.copies.keys() != known.keys():
+        services.registry.keep_copies(embedded_by, pack(altered.copies))
+    if not altered.put_off:
+        return altered.clips, []
+    note = (
+        f"{altered.put_off} altered copies are left to the next trainings; one makes at most "
+        f"{NEW_COPIES}."
+    )
+    return altered.clips, [note]
 
 
 def _fetch(services: Services, sample: Sample) -> Waveform | None:
@@ -177,11 +242,11 @@ def _answers(champion: Bundle, embedded_by: str, dataset: Dataset) -> list[str |
         asked = dict(zip((clip.sha256 for clip in known), rows, strict=True))
     else:
         detector = Detector(champion)
-        heard = {clip.sha256: clip.audio() for clip in known}
+        # One recording at a time: all of them would not fit into memory.
         asked = {
-            sha256: detector.hear(waveform).probabilities.mean(axis=0)
-            for sha256, waveform in heard.items()
-            if waveform is not None
+            clip.sha256: detector.hear(waveform).probabilities.mean(axis=0)
+            for clip in known
+            if (waveform := clip.audio()) is not None
         }
     return [
         card.labels[int(asked[clip.sha256].argmax())] if clip.sha256 in asked else None
