@@ -10,14 +10,15 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
+from zipfile import is_zipfile
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from earshot.errors import BadSample, EarshotError
-from earshot.store import SAMPLES, SampleKey, is_audio_name
+from earshot.errors import BadSample, DamagedArchive, EarshotError
+from earshot.store import IMPORTS, SAMPLES, SampleKey, is_audio_name
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,6 +29,16 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Earshot, fro
 console = Console(stderr=True)
 
 
+Bucket = Annotated[
+    str, typer.Option(envvar="EARSHOT_RECORDINGS_BUCKET", help="The recordings bucket.")
+]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(envvar="AWS_ENDPOINT_URL", help="http://127.0.0.1:4566 is the local stack."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
 @app.callback()
 def _root() -> None:
     """Keep one command a subcommand."""
@@ -36,21 +47,16 @@ def _root() -> None:
 @app.command()
 def upload(
     folder: Annotated[Path, typer.Argument(help="Labelled clips at <label>/<file>.")],
-    bucket: Annotated[
-        str, typer.Option(envvar="EARSHOT_RECORDINGS_BUCKET", help="The recordings bucket.")
-    ] = "earshot-recordings",
-    endpoint_url: Annotated[
-        str | None,
-        typer.Option(envvar="AWS_ENDPOINT_URL", help="http://127.0.0.1:4566 is the local stack."),
-    ] = None,
+    bucket: Bucket = "earshot-recordings",
+    endpoint_url: Endpoint = None,
     label: Annotated[
         str | None, typer.Option(help="One label for every file, instead of the folders' names.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Drop a folder of labelled clips into the recordings bucket."""
     keys = _sample_keys(folder, label)
-    client = _s3(endpoint_url)
+    client = s3(endpoint_url)
     with Progress(console=console) as bar, ThreadPoolExecutor(8) as pool:
         task = bar.add_task("uploading", total=len(keys))
         uploads = [
@@ -63,6 +69,24 @@ def upload(
         print(json.dumps({"bucket": bucket, "uploaded": list(keys)}))
     else:
         console.print(f"{len(keys)} clips dropped into s3://{bucket}/{SAMPLES}")
+
+
+@app.command("import")
+def import_archive(
+    file: Annotated[Path, typer.Argument(help="A zip of labelled clips at <label>/<file>.")],
+    bucket: Bucket = "earshot-recordings",
+    endpoint_url: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drop a zip archive of labelled clips into the recordings bucket, to be unpacked there."""
+    if not is_zipfile(file):
+        raise DamagedArchive(f"{file} is not a zip archive.")
+    key = f"{IMPORTS}{file.name}"
+    s3(endpoint_url).upload_file(str(file), bucket, key)
+    if as_json:
+        print(json.dumps({"bucket": bucket, "uploaded": [key]}))
+    else:
+        console.print(f"dropped into s3://{bucket}/{key}; GET /samples says what becomes of it")
 
 
 def _sample_keys(folder: Path, label: str | None) -> dict[str, Path]:
@@ -82,7 +106,8 @@ def _sample_keys(folder: Path, label: str | None) -> dict[str, Path]:
     return keys
 
 
-def _s3(endpoint_url: str | None) -> S3Client:
+def s3(endpoint_url: str | None) -> S3Client:
+    """A client of S3 at an address; None for AWS itself."""
     import boto3
 
     # The local stack looks at no credentials, but boto3 will not sign without any.
@@ -99,7 +124,11 @@ def main() -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     for entry in entry_points(group=COMMANDS):
-        app.command(entry.name)(entry.load())
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name)(command)
     try:
         app()
     except EarshotError as error:
