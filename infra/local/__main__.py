@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earshot.application import Application
+from earshot.errors import EarshotError
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 RELOAD_S = 2
 STOP_S = 20
 AWS_ITSELF = "aws"
+APPLICATIONS = endpoint.REPOSITORY / "infra" / "applications"
 
 console = Console(highlight=False)
 
@@ -41,6 +44,7 @@ class Options:
     aws_port: int
     data: Path
     application: str
+    backbone: str
     threshold: int
     workers: int
     demo: bool
@@ -69,6 +73,7 @@ def read_options() -> Options:
     parser.add_argument("--aws-port", type=int, default=4566, help="of the emulated AWS")
     parser.add_argument("--data", type=Path, default=Path(".data"), help="what survives a stop")
     parser.add_argument("--application", default="surveillance")
+    parser.add_argument("--backbone", default="", help="instead of the application's")
     parser.add_argument("--threshold", type=int, default=25, help="new samples start a training")
     parser.add_argument("--workers", type=int, default=1, help="processes that ingest")
     parser.add_argument("--no-demo", dest="demo", action="store_false")
@@ -88,12 +93,13 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as children:
         try:
+            application = Application.load(APPLICATIONS / f"{options.application}.toml")
             running = _start(options, children, stop)
-        except (OSError, RuntimeError, TimeoutError) as error:
+        except (EarshotError, OSError, RuntimeError, TimeoutError) as error:
             console.print(f"[red]The local stack did not start:[/red] {error}")
             return 1
         bucket = running.stack.outputs["RecordingsBucketName"]
-        _introduce(options, bucket)
+        _introduce(options, bucket, application)
         # Into somebody else's endpoint nothing is dropped unasked.
         if options.demo and is_first_start and not options.endpoint_url:
             import boto3
@@ -101,9 +107,8 @@ def main() -> int:
             from infra.local import demo
 
             api = f"http://127.0.0.1:{options.port}"
-            threading.Thread(
-                target=demo.run, args=(console, api, boto3.client("s3"), bucket, stop), daemon=True
-            ).start()
+            shown = (console, api, boto3.client("s3"), bucket, stop, options.application)
+            threading.Thread(target=demo.run, args=shown, daemon=True).start()
         while not stop.wait(0.2):
             if dead := [
                 name for name, child in running.processes.items() if child.poll() is not None
@@ -179,6 +184,7 @@ def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack
             # Names of buckets are taken in all of AWS: there CloudFormation makes them.
             "NamePrefix": "earshot" if options.aws else "",
             "Application": options.application,
+            "Backbone": options.backbone,
             "RetrainThreshold": str(options.threshold),
             "ReloadSeconds": str(RELOAD_S),
         },
@@ -223,7 +229,7 @@ def _start_jobs(
     children.callback(stop.set)
 
 
-def _introduce(options: Options, bucket: str) -> None:
+def _introduce(options: Options, bucket: str, application: Application) -> None:
     """Say where everything is, and what is not what it is in the cloud."""
     flag = f"--endpoint-url {options.aws} " if options.aws else ""
     console.print(f"[bold]Earshot[/bold] listens for [bold]{options.application}[/bold].")
@@ -231,7 +237,8 @@ def _introduce(options: Options, bucket: str) -> None:
     console.print(f"  AWS endpoint   {options.aws or 'AWS itself'}")
     console.print(f"  data and logs  {options.data}")
     console.print("  drop a sample  ", end="")
-    console.print(f"aws {flag}s3 cp clip.wav s3://{bucket}/samples/siren/", soft_wrap=True)
+    label = application.alert_labels[0] if application.alert_labels else "LABEL"
+    console.print(f"aws {flag}s3 cp clip.wav s3://{bucket}/samples/{label}/", soft_wrap=True)
     console.print(
         "  [dim]Not emulated: API Gateway (uvicorn serves the same app), Lambda (a poller calls "
         "the same\n  handler), Batch (the same command runs as a process), IAM. Ctrl-C stops."

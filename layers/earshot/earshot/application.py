@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from earshot.errors import BadApplication
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+# A label with fewer recordings to learn from can hardly be cross-validated.
+MIN_RECORDINGS = 5
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,11 @@ class Application:
     ``open_labels``: whether a label that is not in ``labels`` may be added by a sample.
     ``alert_labels``: labels that must not be missed.
     ``silence_label``: what silence is taught as, so that a dead microphone raises no alarm.
+    ``min_recordings``: a label with fewer to learn from is reported and left out of a training.
+    ``descriptions``: a label in words, for people.
     ``sample_rate`` in Hz, ``window_s`` and ``hop_s`` in seconds, ``backbone`` a row of the
-    retrain function's table.
+    retrain function's table or an imported network, ``backbone_options`` what a computed backbone
+    is told (the retrain function checks them).
     """
 
     name: str
@@ -32,6 +39,9 @@ class Application:
     alert_labels: tuple[str, ...] = ()
     open_labels: bool = False
     silence_label: str | None = None
+    min_recordings: int = MIN_RECORDINGS
+    descriptions: dict[str, str] = field(default_factory=dict)
+    backbone_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(set(self.labels)) != len(self.labels):
@@ -46,11 +56,32 @@ class Application:
                 f"Application {self.name}: silence_label {self.silence_label!r} is not among its "
                 "labels."
             )
+        if strangers := set(self.descriptions) - set(self.labels):
+            raise BadApplication(
+                f"Application {self.name}: descriptions has {sorted(strangers)}, which are not "
+                "among its labels."
+            )
+        if len(self.labels) < 2 and not self.open_labels:
+            raise BadApplication(
+                f"Application {self.name}: nothing can be told apart with fewer than two labels. "
+                "Name them, or set open_labels."
+            )
+        if self.min_recordings < 2:
+            raise BadApplication(
+                f"Application {self.name}: min_recordings must be 2 or more, to learn from one "
+                f"recording and try it on another, not {self.min_recordings}."
+            )
         if not 0 < self.hop_s <= self.window_s:
             raise BadApplication(
                 f"Application {self.name}: hop_s must lie between 0 and window_s "
                 f"({self.window_s}), not {self.hop_s}."
             )
+
+    def heard_by(self, backbone: str) -> Application:
+        """The same application with another backbone, to which its options mean nothing."""
+        if backbone == self.backbone:
+            return self
+        return replace(self, backbone=backbone, backbone_options={})
 
     @classmethod
     def load(cls, path: Path) -> Application:
@@ -61,7 +92,7 @@ class Application:
             raise BadApplication(f"There is no application file {path}.") from error
         except tomllib.TOMLDecodeError as error:
             raise BadApplication(f"{path} is not valid TOML: {error}.") from error
-        known = {field.name for field in fields(cls)} - {"name"}
+        known = {setting.name for setting in fields(cls)} - {"name"}
         if unknown := set(content) - known:
             raise BadApplication(f"{path}: unknown settings {sorted(unknown)}.")
         for name in ("labels", "alert_labels"):

@@ -3,12 +3,13 @@
 ========================  ==================  ==================================================
 ``pk``                    ``sk``              item
 ========================  ==================  ==================================================
-``SAMPLES#<shard>``       SHA-256 of the PCM  a sample with its embedding
+``SAMPLES#<shard>``       SHA-256 of the PCM  a sample with its embedding, once there is a model
 ``COUNTS#<shard>``        ``COUNTS``          how many of each label the shard has: ``n#<label>``
 ``TRAINING``              ``TRAINING``        ``requested_total``, the total at the last request;
                                               ``active_run`` and ``active_until``
 ``RUNS``                  run                 a training run: state, stage, curve, verdicts
 ``REFUSED``               object key          an object that could not be used, and why
+``IMPORTS``               object key          an archive that was unpacked: clips, what was ignored
 ``RECORDINGS``            object key          an unlabelled recording
 ``STATISTICS#<shard>``    ``TOTALS``          ``predictions``, ``uncertain``, ``n#<label>``
 ========================  ==================  ==================================================
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
-from earshot.recording import Refusal, Sample, now
+from earshot.recording import Import, Refusal, Sample, now
 from earshot.runs import FAILED, REQUESTED, RUNNING, Run, Standing
 from earshot.table import Table
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from earshot.recording import Prediction
+    from earshot.recording import Prediction, Samples
 
 SHARDS = "0123456789abcdef"
 # How long a run may wait for its worker, and a worker may be silent, before others go on.
@@ -92,6 +93,19 @@ class Catalog:
             for item in self._table.query(f"SAMPLES#{shard}"):
                 yield _sample(item)
 
+    def keep_embedding(self, sample: Sample, embedded_by: str, embedding: Samples) -> None:
+        """Put a new embedding ``[windows, dim]`` in the place of ``sample``'s.
+
+        Nothing happens when somebody else did, or the sample is gone: both are found again.
+        """
+        self._table.update(
+            f"SAMPLES#{sample.sha256[0]}",
+            sample.sha256,
+            "SET embedded_by = :by, windows = :windows, embedding = :embedding",
+            {"by": embedded_by, "before": sample.embedded_by, **_embedding_item(embedding)},
+            when="embedded_by = :before",
+        )
+
     def standing(self) -> Standing:
         """Counts and the state of training, read consistently in one round trip."""
         items = self._table.get_many(
@@ -132,6 +146,22 @@ class Catalog:
             for item in self._table.query("REFUSED")
         ]
         return sorted(found, key=lambda refusal: refusal.refused_at, reverse=True)[:limit]
+
+    def note_import(self, record: Import) -> None:
+        """Record how far an archive is; once it is unpacked, an older refusal of it is over."""
+        self._table.put(_import_item(record))
+        if record.state == "unpacked":
+            self._table.delete("REFUSED", record.key)
+
+    def import_of(self, key: str) -> Import | None:
+        """What was recorded of an archive."""
+        item = self._table.get("IMPORTS", key)
+        return _import(item) if item else None
+
+    def imports(self, limit: int = 100) -> list[Import]:
+        """Archives that were unpacked, the latest first."""
+        found = [_import(item) for item in self._table.query("IMPORTS")]
+        return sorted(found, key=lambda record: record.at, reverse=True)[:limit]
 
     def note_recording(self, key: str, site: str, size: int) -> None:
         """Record that an unlabelled recording came in."""
@@ -320,14 +350,23 @@ def _sample_item(sample: Sample) -> dict[str, Any]:
         "key": sample.key,
         "duration_ms": round(sample.duration_s * 1000),
         "embedded_by": sample.embedded_by,
-        "windows": len(sample.embedding),
-        "embedding": sample.embedding.astype("<f4", copy=False).tobytes(),
         "added_at": sample.added_at,
+        **({} if sample.embedding is None else _embedding_item(sample.embedding)),
+    }
+
+
+def _embedding_item(embedding: Samples) -> dict[str, Any]:
+    return {
+        "windows": len(embedding),
+        "embedding": embedding.astype("<f4", copy=False).tobytes(),
     }
 
 
 def _sample(item: dict[str, Any]) -> Sample:
-    embedding = np.frombuffer(bytes(item["embedding"]), dtype="<f4")
+    embedding: Samples | None = None
+    if "embedding" in item:
+        stored = np.frombuffer(bytes(item["embedding"]), dtype="<f4")
+        embedding = stored.reshape(int(item["windows"]), -1)
     return Sample(
         sha256=item["sk"],
         label=item["label"],
@@ -335,8 +374,35 @@ def _sample(item: dict[str, Any]) -> Sample:
         key=item["key"],
         duration_s=int(item["duration_ms"]) / 1000,
         embedded_by=item["embedded_by"],
-        embedding=embedding.reshape(int(item["windows"]), -1),
+        embedding=embedding,
         added_at=item["added_at"],
+    )
+
+
+def _import_item(record: Import) -> dict[str, Any]:
+    return {
+        "pk": "IMPORTS",
+        "sk": record.key,
+        "version": record.version,
+        "state": record.state,
+        "clips": record.clips,
+        "size": record.size,
+        "ignored": list(record.ignored),
+        "ignored_total": record.ignored_total,
+        "at": record.at,
+    }
+
+
+def _import(item: dict[str, Any]) -> Import:
+    return Import(
+        key=item["sk"],
+        version=item["version"],
+        state=item["state"],
+        clips=int(item["clips"]),
+        size=int(item["size"]),
+        ignored=tuple(item["ignored"]),
+        ignored_total=int(item["ignored_total"]),
+        at=item["at"],
     )
 
 

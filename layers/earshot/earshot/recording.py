@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 Decision = Literal["accepted", "uncertain"]
+ImportState = Literal["unpacking", "unpacked"]
 
 
 def now() -> str:
@@ -46,7 +47,8 @@ class Waveform:
 class Sample:
     """A labelled clip in the catalog; ``embedding`` is float32 ``[windows, dim]``.
 
-    ``embedded_by`` names the backbone and the windows that made it.
+    ``embedded_by`` names the backbone and the windows that made it. A clip that came in before
+    there was a model has no embedding yet, and ``embedded_by`` is empty.
 
     ``group`` names the recording that the clip was cut from: clips of one group never
     stand on both sides of a split.
@@ -58,7 +60,7 @@ class Sample:
     key: str
     duration_s: float
     embedded_by: str
-    embedding: Samples
+    embedding: Samples | None
     added_at: str
 
 
@@ -73,6 +75,28 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """What ``label`` hangs on, between ``start_s`` and ``end_s`` of a recording.
+
+    ``importance`` ``[bands][times]``, low bands first, over the edges ``frequencies_hz``
+    ``[bands + 1]`` and ``times_s`` ``[times + 1]`` (of the recording): by how many nats the
+    label's log-odds fall without a cell; ``band_importance`` ``[bands]`` without a band at any
+    time, ``time_importance`` ``[times]`` without a time in any band. ``baseline_confidence`` is
+    the label's probability with all of it.
+    """
+
+    label: str
+    start_s: float
+    end_s: float
+    times_s: tuple[float, ...]
+    frequencies_hz: tuple[float, ...]
+    importance: tuple[tuple[float, ...], ...]
+    band_importance: tuple[float, ...]
+    time_importance: tuple[float, ...]
+    baseline_confidence: float
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What was heard in a recording; ``probabilities`` has every label of the model."""
 
@@ -84,6 +108,7 @@ class Prediction:
     segments: tuple[Segment, ...]
     model_version: str
     duration_s: float
+    explanation: Explanation | None = None
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The ``k`` most probable labels, the best first."""
@@ -98,3 +123,21 @@ class Refusal:
     code: str
     reason: str
     refused_at: str
+
+
+@dataclass(frozen=True)
+class Import:
+    """An archive whose clips go, or went, to ``samples/``.
+
+    ``version`` names the object's content at ``key``; ``size`` is that of all clips in bytes;
+    ``ignored`` names the first of ``ignored_total`` files that are not audio.
+    """
+
+    key: str
+    version: str
+    state: ImportState
+    clips: int
+    size: int
+    ignored: tuple[str, ...]
+    ignored_total: int
+    at: str
