@@ -25,6 +25,7 @@ STATUSES: dict[type[Exception], int] = {
     errors.BadSample: 422,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.PromotionRefused: 422,
     errors.NoModel: 503,
     errors.BadBundle: 503,
     ClientError: 503,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Health(BaseModel):
@@ -27,6 +27,30 @@ class Segment(BaseModel):
     end_s: float
     label: str
     confidence: float
+
+
+class Explanation(BaseModel):
+    """Which times and frequencies the answer hangs on, in the stretch where it is clearest."""
+
+    label: str
+    start_s: float = Field(description="The stretch that is explained: one window of the model.")
+    end_s: float
+    baseline_confidence: float = Field(description="The label's probability in this stretch.")
+    times_s: list[float] = Field(description="Edges of the columns, from the recording's start.")
+    frequencies_hz: list[float] = Field(description="Edges of the rows, low to high.")
+    importance: list[list[float]] = Field(
+        description="`[band][time]`: what the label's log-odds lose without the cell. "
+        "Negative: it speaks against the label."
+    )
+    band_importance: list[float] = Field(description="The same without the band at any time.")
+    time_importance: list[float] = Field(description="The same without the time in any band.")
+    unit: Literal["nats"] = Field(
+        default="nats", description="Of ln(p / (1 - p)): a fall of 0.7 halves the odds."
+    )
+    method: Literal["occlusion"] = Field(
+        default="occlusion",
+        description="A cell is made as quiet as the quietest tenth of the stretch's spectrogram.",
+    )
 
 
 class Prediction(BaseModel):
@@ -71,6 +95,7 @@ class Prediction(BaseModel):
     processing_ms: float
     timestamp: str = Field(description="UTC, ISO 8601.")
     request_id: str
+    explanation: Explanation | None = Field(default=None, description="Only when asked for.")
 
 
 class Class(BaseModel):
@@ -80,6 +105,7 @@ class Class(BaseModel):
     label: str
     threshold: float = Field(description="The confidence from which it is accepted.")
     alert: bool
+    description: str | None = Field(description="In words, when the application has them.")
 
 
 class Classes(BaseModel):
@@ -134,6 +160,18 @@ class Refused(BaseModel):
     refused_at: str
 
 
+class Import(BaseModel):
+    """An archive that was, or is being, unpacked into samples."""
+
+    key: str
+    state: Literal["unpacking", "unpacked"]
+    clips: int = Field(description="Put below `samples/`, each judged on its own afterwards.")
+    size: int = Field(description="Of all clips, in bytes.")
+    ignored: list[str] = Field(description="The first twenty files that are not audio.")
+    ignored_total: int
+    at: str = Field(description="UTC, ISO 8601.")
+
+
 class Samples(BaseModel):
     """What has been learnt from, and what is missing for the next training."""
 
@@ -143,35 +181,66 @@ class Samples(BaseModel):
     threshold: int = Field(description="New samples that start a training.")
     recordings: int = Field(description="Unlabelled recordings received.")
     refused: list[Refused] = Field(description="The latest hundred.")
+    imports: list[Import] = Field(description="The latest hundred archives that were unpacked.")
 
 
 class Model(BaseModel):
-    """One version in the list."""
+    """One version in the list, by what one compares versions by.
+
+    Figures are of the version's own held-out clips, which grow in number from one to the next. On
+    the same clips a version was compared with its parent by the gates of its run.
+    """
 
     version: str
-    parent: str | None
+    parent: str | None = Field(description="The champion that it had to be as good as.")
     trained_at: str
-    accuracy: float | None
-    macro_f1: float | None
-    labels: list[str]
     champion: bool
+    backbone: str
+    classifier: str | None
+    labels: list[str]
+    learnt_from: dict[str, int] = Field(description="Clips per label.")
+    held_out: int | None = Field(description="Clips that the figures are of.")
+    accuracy: float | None
+    accuracy_interval: tuple[float, float] | None = Field(description="95%, by recording.")
+    macro_f1: float | None
+    f1: dict[str, float | None] = Field(description="Per label; null without held-out clips.")
+    ece: float | None = Field(description="Expected calibration error: 0 is best.")
+    accepted_share: float | None = Field(description="Answers that are not `uncertain`.")
 
 
-class Pointer(BaseModel):
-    """The promotion in force."""
+class Promotion(BaseModel):
+    """From which version to which, when, by whom and why."""
 
-    version: str
-    previous: str | None
+    version: str | None = Field(description="Null for the default bundle.")
+    previous: str | None = Field(description="The version before; null for the default bundle.")
     promoted_at: str
     promoted_by: str
     reason: str
+    rollback: bool
 
 
 class Models(BaseModel):
-    """Every version, the newest first."""
+    """The latest versions, the newest first, and who served when."""
 
-    champion: Pointer | None = Field(description="Null while the default bundle serves.")
+    champion: Promotion | None = Field(description="Null while nothing was ever promoted.")
     models: list[Model]
+    history: list[Promotion] = Field(
+        description="The latest hundred promotions and rollbacks, the newest first."
+    )
+
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class PromotionRequest(BaseModel):
+    """Move the champion."""
+
+    reason: Words
+    by: Words = Field(default="api", description="Who asks for it.")
+    expected: str | None = Field(
+        default=None,
+        description="The champion that you have seen: 409 when it is another by now.",
+    )
 
 
 class RunSummary(BaseModel):

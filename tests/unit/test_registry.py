@@ -48,6 +48,16 @@ def test_a_version_never_changes(registry: Registry, default_bundle: Bundle) -> 
     assert registry.bundle("v1").model == default_bundle.model
 
 
+def test_a_card_of_an_old_release_does_not_hide_the_others(
+    registry: Registry, aws: Aws, default_bundle: Bundle
+) -> None:
+    publish(registry, default_bundle, "v1")
+    aws.s3.put_object(Bucket="artifacts", Key="models/v0/card.json", Body=b'{"version": "v0"}')
+    assert [card.version for card in registry.latest(10)] == ["v1"]
+    with pytest.raises(BadBundle):
+        registry.card("v0")
+
+
 def test_the_champion_moves_by_compare_and_swap(registry: Registry, default_bundle: Bundle) -> None:
     for version in ("v1", "v2", "v3"):
         publish(registry, default_bundle, version)

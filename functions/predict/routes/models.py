@@ -1,40 +1,35 @@
-"""Model versions."""
+"""Model versions: compared, promoted, rolled back."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
 from predict import schemas
 from predict.requests import UseCases
 
+if TYPE_CHECKING:
+    from earshot.bundle import ModelCard
+    from earshot.registry import Promotion
+
 router = APIRouter(tags=["models"])
 
 
 @router.get("/models")
 def models(services: UseCases) -> schemas.Models:
-    """Every version with its held-out figures, and which one is the champion."""
+    """The latest versions with their held-out figures, and who served when, and why."""
     pointer = services.registry.champion()
+    default = services.serving.default
     serving = pointer.version if pointer else None
-    cards = services.cards()
-    if serving is None and cards:
-        serving = cards[-1].version
+    if serving is None and default:
+        serving = default.card.version
+    history = [_promotion(one) for one in pointer.history] if pointer else []
     return schemas.Models(
-        champion=schemas.Pointer(**asdict(pointer)) if pointer else None,
-        models=[
-            schemas.Model(
-                version=card.version,
-                parent=card.parent,
-                trained_at=card.trained_at,
-                accuracy=card.metrics.get("accuracy"),
-                macro_f1=card.metrics.get("macro_f1"),
-                labels=list(card.labels),
-                champion=card.version == serving,
-            )
-            for card in cards
-        ],
+        champion=history[0] if history else None,
+        models=[_row(card, card.version == serving) for card in services.cards()],
+        history=history,
     )
 
 
@@ -42,3 +37,53 @@ def models(services: UseCases) -> schemas.Models:
 def model(services: UseCases, version: str) -> dict[str, Any]:
     """The card of one version: labels, thresholds, metrics, calibration, data."""
     return asdict(services.card(version))
+
+
+@router.post("/models/{version}/promote")
+def promote(
+    services: UseCases, version: str, wish: schemas.PromotionRequest
+) -> schemas.Promotion | None:
+    """Put a version into service, also one that its gates rejected; answers the champion.
+
+    422 when it does not verify or fails when it is tried; 409 when the champion moved meanwhile.
+    The champion itself stays as it is: null for the default bundle when nothing was promoted yet.
+    """
+    champion = services.promote_by_hand(version, wish.by, wish.reason, wish.expected)
+    return _promotion(champion) if champion else None
+
+
+@router.post("/models/rollback")
+def rollback(services: UseCases, wish: schemas.PromotionRequest) -> schemas.Promotion:
+    """Put the version into service that served before; answers the champion.
+
+    A second call goes back further, down to the default bundle, then 409. Send `expected` to go
+    back once however often the call is repeated.
+    """
+    return _promotion(services.roll_back(wish.by, wish.reason, wish.expected))
+
+
+def _promotion(promotion: Promotion) -> schemas.Promotion:
+    return schemas.Promotion.model_validate(promotion, from_attributes=True)
+
+
+def _row(card: ModelCard, is_champion: bool) -> schemas.Model:
+    metrics = card.metrics
+    return schemas.Model(
+        version=card.version,
+        parent=card.parent,
+        trained_at=card.trained_at,
+        champion=is_champion,
+        backbone=card.backbone,
+        classifier=metrics.get("cross_validation", {}).get("classifier"),
+        labels=list(card.labels),
+        learnt_from={
+            label: clips["training"] for label, clips in card.data.get("labels", {}).items()
+        },
+        held_out=metrics.get("clips"),
+        accuracy=metrics.get("accuracy"),
+        accuracy_interval=metrics.get("accuracy_interval"),
+        macro_f1=metrics.get("macro_f1"),
+        f1={label: figures.get("f1") for label, figures in metrics.get("per_label", {}).items()},
+        ece=metrics.get("ece"),
+        accepted_share=metrics.get("accepted_share"),
+    )

@@ -14,16 +14,19 @@ from predict.requests import RECORDING_BODY, Recording, RequestIdentity, UseCase
 router = APIRouter(tags=["predict"])
 
 
-@router.post("/predict", openapi_extra=RECORDING_BODY)
+@router.post("/predict", openapi_extra=RECORDING_BODY, response_model_exclude_none=True)
 def predict(
     services: UseCases,
     recording: Recording,
     request_id: RequestIdentity,
     top_k: Annotated[int, Query(ge=1, le=100, description="How many labels in `top`.")] = 5,
+    explain: Annotated[
+        bool, Query(description="Say which times and frequencies the answer hangs on.")
+    ] = False,
 ) -> schemas.Prediction:
     """Classify one recording: WAV, FLAC, OGG or MP3, 0.1 s to 10 min, up to 4.4 MB."""
     started = time.perf_counter()
-    heard = services.classify(recording)
+    heard = services.classify(recording, explain)
     return schemas.Prediction(
         label=heard.label,
         class_id=heard.class_id,
@@ -37,6 +40,11 @@ def predict(
         processing_ms=round((time.perf_counter() - started) * 1000, 2),
         timestamp=now(),
         request_id=request_id,
+        explanation=(
+            schemas.Explanation.model_validate(heard.explanation, from_attributes=True)
+            if heard.explanation
+            else None
+        ),
     )
 
 
@@ -52,6 +60,7 @@ def classes(services: UseCases) -> schemas.Classes:
                 label=label,
                 threshold=card.thresholds[label],
                 alert=label in services.application.alert_labels,
+                description=services.application.descriptions.get(label),
             )
             for number, label in enumerate(card.labels)
         ],

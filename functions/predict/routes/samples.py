@@ -21,4 +21,8 @@ def samples(services: UseCases) -> schemas.Samples:
         threshold=services.retrain_threshold,
         recordings=services.catalog.recording_count(),
         refused=[schemas.Refused(**vars(refusal)) for refusal in services.catalog.refusals()],
+        imports=[
+            schemas.Import.model_validate(record, from_attributes=True)
+            for record in services.catalog.imports()
+        ],
     )

@@ -19,17 +19,27 @@
     │   ├── BadKey                  the object's key does not name a label
     │   ├── UnknownLabel
     │   └── LabelConflict           the same audio is catalogued under another label
+    ├── BadArchive                  an archive that cannot be unpacked
+    │   ├── DamagedArchive          no zip, cut short, or not what its checksums say
+    │   ├── ArchiveTooLarge         more entries, bytes or inflation than is taken
+    │   ├── UnsupportedArchive      encrypted, or compressed in an unusual way
+    │   └── UnsafeName              an entry's name leads out of the archive
     ├── NotFound
     │   ├── ModelNotFound
     │   └── RunNotFound
     ├── Conflict                    somebody else was first
     │   ├── PromotionConflict
+    │   ├── NothingToRollBackTo
     │   ├── RetrainInProgress
     │   └── NotEnoughSamples
     ├── BadBundle                   a model version that does not verify
+    ├── PromotionRefused            a version that could not serve is not promoted
     ├── NoModel                     nothing to predict with yet
     ├── BadApplication              an application file that makes no sense
     ├── BadDataset                  too little, or leaking, training data
+    ├── UnknownBackbone             neither built in nor imported
+    ├── BadBackbone                 a network that cannot be a backbone
+    ├── FetchFailed                 a publisher's file that did not come, or is another one
     └── BadSettings                 the environment lacks something
 
 Every class has a stable ``code`` for programs; the message is for people and says what to do.
@@ -138,6 +148,36 @@ class LabelConflict(BadSample):
     code = "label_conflict"
 
 
+class BadArchive(EarshotError):
+    """An archive that cannot be unpacked; nothing of it is used."""
+
+    code = "bad_archive"
+
+
+class DamagedArchive(BadArchive):
+    """No zip archive, cut short, or with contents that do not match their checksums."""
+
+    code = "damaged_archive"
+
+
+class ArchiveTooLarge(BadArchive):
+    """More entries, more bytes, or more bytes out of few than is taken."""
+
+    code = "archive_too_large"
+
+
+class UnsupportedArchive(BadArchive):
+    """Encrypted, or compressed by a method that Earshot does not read."""
+
+    code = "unsupported_archive"
+
+
+class UnsafeName(BadArchive):
+    """An entry whose name could lead elsewhere than below its label."""
+
+    code = "unsafe_name"
+
+
 class NotFound(EarshotError):
     """What was asked for does not exist."""
 
@@ -168,6 +208,12 @@ class PromotionConflict(Conflict):
     code = "promotion_conflict"
 
 
+class NothingToRollBackTo(Conflict):
+    """No version served before this one."""
+
+    code = "nothing_to_roll_back_to"
+
+
 class RetrainInProgress(Conflict):
     """A training run is already under way."""
 
@@ -186,6 +232,12 @@ class BadBundle(EarshotError):
     code = "bad_bundle"
 
 
+class PromotionRefused(EarshotError):
+    """A version that does not verify, or fails when it is tried: the champion stays."""
+
+    code = "promotion_refused"
+
+
 class NoModel(EarshotError):
     """There is neither a champion nor a default bundle."""
 
@@ -202,6 +254,24 @@ class BadDataset(EarshotError):
     """Training data that is too little, or leaks between its parts."""
 
     code = "bad_dataset"
+
+
+class UnknownBackbone(EarshotError):
+    """A backbone that is neither built in nor imported."""
+
+    code = "unknown_backbone"
+
+
+class BadBackbone(EarshotError):
+    """A network that cannot be a backbone."""
+
+    code = "bad_backbone"
+
+
+class FetchFailed(EarshotError):
+    """A publisher's file that did not come, or is not the one that was meant."""
+
+    code = "fetch_failed"
 
 
 class BadSettings(EarshotError):

@@ -24,10 +24,10 @@ class RetrainRequested:
 
 @dataclass(frozen=True)
 class ModelPromoted:
-    """The champion has changed."""
+    """The champion has changed, forwards or back; a version of None is the default bundle."""
 
     name: ClassVar[str] = "ModelPromoted"
-    version: str
+    version: str | None
     previous: str | None
     reason: str
     promoted_at: str

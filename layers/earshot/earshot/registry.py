@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from earshot.bundle import CARD_FILE, MODEL_FILE, Bundle, ModelCard
-from earshot.errors import BadBundle, ModelNotFound, PromotionConflict
+from earshot.errors import BadBundle, ModelNotFound, PromotionConflict, UnknownBackbone
 from earshot.recording import now
 
 if TYPE_CHECKING:
@@ -18,31 +20,73 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+logger = logging.getLogger(__name__)
+
 MODELS = "models/"
+BACKBONES = "backbones/"
+AUGMENTED = "augmented/"
 POINTER = "champion.json"
+
+# So many promotions are remembered, in the pointer itself.
+REMEMBERED = 100
 
 _VERSION = re.compile(r"[\w.-]{1,100}")
 
 
 @dataclass(frozen=True)
-class Champion:
-    """Which version serves, since when, by whose hand and why; ``etag`` guards the next swap."""
+class Promotion:
+    """From which version to which, when, by whose hand and why; None is the default bundle."""
 
-    version: str
+    version: str | None
     previous: str | None
     promoted_at: str
     promoted_by: str
     reason: str
-    etag: str
+    rollback: bool = False
+
+
+@dataclass(frozen=True)
+class Champion(Promotion):
+    """The promotion in force and those before it; ``etag`` guards the next swap.
+
+    The trail is in the pointer's own object, so a promotion without its record cannot be.
+    """
+
+    earlier: tuple[Promotion, ...] = ()
+    etag: str = ""
+
+    @property
+    def history(self) -> tuple[Promotion, ...]:
+        """The latest promotions, the newest, which is in force, first."""
+        return Promotion(*(getattr(self, one.name) for one in fields(Promotion))), *self.earlier
+
+    def undone(self) -> Promotion | None:
+        """The promotion that a rollback takes back now; None when nothing is left to take back.
+
+        Rollbacks and what they took back cancel out, so one after another goes further back.
+        """
+        taken_back = 0
+        for promotion in self.history:
+            if promotion.rollback:
+                taken_back += 1
+            elif taken_back:
+                taken_back -= 1
+            else:
+                return promotion
+        return None
 
 
 class Registry:
-    """The artifacts bucket: immutable versions under ``models/``, one pointer beside them."""
+    """The artifacts bucket: immutable versions under ``models/``, one pointer beside them.
+
+    Networks to train upon, which somebody imported, are under ``backbones/``; what training keeps
+    of altered copies of samples is under ``augmented/``, one object per way of embedding.
+    """
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._listed: dict[str, ModelCard] = {}
+        self._listed: dict[str, ModelCard | None] = {}
 
     def publish(self, card: ModelCard, files: Mapping[str, bytes]) -> None:
         """Upload a version; its card comes last, so a version is seen whole or not at all.
@@ -63,12 +107,19 @@ class Registry:
         return sorted(names, reverse=True)
 
     def latest(self, limit: int) -> list[ModelCard]:
-        """The cards of the newest versions; each is read once, for a version never changes."""
+        """The cards of the newest versions; each is read once, for a version never changes.
+
+        A card that cannot be read, as of a release of old, is passed over.
+        """
         versions = self.versions()[:limit]
         for version in versions:
             if version not in self._listed:
-                self._listed[version] = self.card(version)
-        return [self._listed[version] for version in versions]
+                try:
+                    self._listed[version] = self.card(version)
+                except BadBundle as error:
+                    logger.warning("Version %s is not listed: %s", version, error)
+                    self._listed[version] = None
+        return [card for version in versions if (card := self._listed[version])]
 
     def card(self, version: str) -> ModelCard:
         """A version's card; raises ModelNotFound or BadBundle."""
@@ -91,22 +142,28 @@ class Registry:
                 return None
             raise
         content = json.loads(answer["Body"].read())
-        return Champion(**content, etag=answer["ETag"])
+        earlier = tuple(Promotion(**one) for one in content.pop("earlier", ()))
+        return Champion(**content, earlier=earlier, etag=answer["ETag"])
 
-    def promote(self, version: str, expected: Champion | None, by: str, reason: str) -> Champion:
-        """Point to another version, if the pointer still is ``expected``.
+    def promote(
+        self,
+        version: str | None,
+        expected: Champion | None,
+        by: str,
+        reason: str,
+        rollback: bool = False,
+    ) -> Champion:
+        """Point to another version, or by None to the default bundle, and record that.
 
-        Raises PromotionConflict when somebody else moved it first, ModelNotFound when there is
-        no such version.
+        Raises PromotionConflict when the pointer is no longer ``expected``, ModelNotFound when
+        there is no such version.
         """
-        self.card(version)
-        content = {
-            "version": version,
-            "previous": expected.version if expected else None,
-            "promoted_at": now(),
-            "promoted_by": by,
-            "reason": reason,
-        }
+        if version is not None:
+            self.card(version)
+        previous = expected.version if expected else None
+        promotion = Promotion(version, previous, now(), by, reason, rollback)
+        earlier = expected.history[: REMEMBERED - 1] if expected else ()
+        content = asdict(promotion) | {"earlier": [asdict(one) for one in earlier]}
         body = json.dumps(content).encode()
         try:
             if expected is None:
@@ -122,13 +179,49 @@ class Registry:
                 raise
             # The answer to our own write may have been lost, and the write repeated.
             current = self.champion()
-            if current and {**content, "etag": current.etag} == asdict(current):
+            if current and promotion in current.history:
                 return current
             raise PromotionConflict(
-                f"{version} was not promoted: the champion changed meanwhile. Look at it, and "
-                "promote again if it still should serve."
+                f"{version or 'The default bundle'} was not promoted: the champion changed "
+                "meanwhile. Look at it, and promote again if it still should serve."
             ) from error
-        return Champion(**content, etag=answer["ETag"])  # type: ignore[arg-type]
+        return Champion(**asdict(promotion), earlier=earlier, etag=answer["ETag"])
+
+    def backbone(self, name: str) -> bytes:
+        """An imported backbone's ONNX file; raises UnknownBackbone."""
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=_backbone_key(name))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                raise UnknownBackbone(
+                    f"There is no backbone {name!r}: it is not built in, and not in "
+                    f"s3://{self._bucket}/{BACKBONES}. Put it there by `earshot backbone fetch "
+                    f"{name} --bucket {self._bucket}`, or `earshot backbone import FILE --name "
+                    f"{name} --bucket {self._bucket}`; --endpoint-url names another AWS, as the "
+                    "local stack's."
+                ) from error
+            raise
+        return answer["Body"].read()
+
+    def keep_backbone(self, name: str, content: bytes) -> str:
+        """Put an imported backbone's ONNX file into the bucket; returns its address."""
+        key = _backbone_key(name)
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
+        return f"s3://{self._bucket}/{key}"
+
+    def copies(self, embedded_by: str) -> bytes | None:
+        """What was kept of altered copies that were so embedded; None when nothing was."""
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=_copies_key(embedded_by))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+        return answer["Body"].read()
+
+    def keep_copies(self, embedded_by: str, content: bytes) -> None:
+        """Keep altered copies for the next training, in place of those kept before."""
+        self._client.put_object(Bucket=self._bucket, Key=_copies_key(embedded_by), Body=content)
 
     def _read(self, version: str, name: str) -> bytes:
         if not _VERSION.fullmatch(version):
@@ -147,6 +240,14 @@ class Registry:
         except ClientError as error:
             if not _lost_race(error):
                 raise
+
+
+def _backbone_key(name: str) -> str:
+    return f"{BACKBONES}{name}.onnx"
+
+
+def _copies_key(embedded_by: str) -> str:
+    return f"{AUGMENTED}{hashlib.sha256(embedded_by.encode()).hexdigest()}.npz"
 
 
 def _lost_race(error: ClientError) -> bool:

@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from earshot.archive import Archive, RangedFile
 from earshot.audio import decode
 from earshot.errors import (
+    BadArchive,
+    BadBundle,
     BadKey,
     BadRecording,
     BadSample,
+    NoModel,
     NotEnoughSamples,
+    NothingToRollBackTo,
+    PromotionConflict,
+    PromotionRefused,
     RecordingTooLarge,
     RetrainInProgress,
     UnknownLabel,
 )
 from earshot.events import ModelPromoted, RetrainRequested
-from earshot.recording import Refusal, Sample, now
+from earshot.explanation import explain
+from earshot.recording import Import, Refusal, Sample, now
 from earshot.runs import Run
-from earshot.store import RECORDINGS, SAMPLES, SampleKey, is_folder_marker
+from earshot.store import IMPORTS, RECORDINGS, SAMPLES, SampleKey, is_folder_marker
 
 if TYPE_CHECKING:
     from earshot.application import Application
     from earshot.bundle import ModelCard
     from earshot.catalog import Catalog
     from earshot.events import Publisher
-    from earshot.recording import Prediction
+    from earshot.recording import Prediction, Samples, Waveform
     from earshot.registry import Champion, Registry
     from earshot.runs import Standing
     from earshot.serving import Serving
@@ -44,7 +53,10 @@ LISTED = 50
 # A recording may take half a gigabyte while it is heard; Lambda hears one at a time anyway.
 _hearing = BoundedSemaphore(2)
 
-State = Literal["added", "duplicate", "refused", "recorded", "gone", "ignored"]
+# How many of an archive's files that are no audio are named in its record.
+NAMED = 20
+
+State = Literal["added", "duplicate", "refused", "recorded", "unpacked", "gone", "ignored"]
 
 
 @dataclass(frozen=True)
@@ -70,10 +82,15 @@ class Services:
 
     # --- predict ---------------------------------------------------------------------------
 
-    def classify(self, data: bytes) -> Prediction:
-        """Decode a recording and say what is heard; raises BadRecording or NoModel."""
+    def classify(self, data: bytes, explained: bool = False) -> Prediction:
+        """Decode a recording and say what is heard, and by what; raises BadRecording or NoModel."""
         with _hearing:
-            prediction = self.serving.detector().classify(decode(data))
+            detector, waveform = self.serving.detector(), decode(data)
+            hearing = detector.hear(waveform)
+            prediction = detector.judge(hearing, waveform.duration_s)
+            if explained:
+                explanation = explain(detector, waveform, hearing, prediction.label)
+                prediction = replace(prediction, explanation=explanation)
         try:
             self.catalog.count_prediction(prediction)
         except (ClientError, BotoCoreError):
@@ -87,7 +104,7 @@ class Services:
         """Act on an object that appeared in the recordings bucket; safe to repeat.
 
         What is wrong with the object itself is recorded as a refusal. What is wrong with the
-        world (S3, DynamoDB, no model) is raised, for the queue to try again.
+        world (S3, DynamoDB) is raised, for the queue to try again.
         """
         if is_folder_marker(key):
             return Outcome(key, "ignored", "a folder marker")
@@ -96,11 +113,13 @@ class Services:
                 return self.register_sample(key)
             if key.startswith(RECORDINGS):
                 return self.register_recording(key, size)
+            if key.startswith(IMPORTS):
+                return self.unpack(key)
             raise BadKey(
                 f"Nothing is done with {key!r}: labelled clips go to {SAMPLES}<label>/<file>, "
-                f"recordings to {RECORDINGS}<site>/<file>."
+                f"recordings to {RECORDINGS}<site>/<file>, archives to {IMPORTS}<file>.zip."
             )
-        except (BadRecording, BadSample, RecordingTooLarge) as error:
+        except (BadRecording, BadSample, BadArchive, RecordingTooLarge) as error:
             self.catalog.refuse(Refusal(key, error.code, str(error), now()))
             return Outcome(key, "refused", str(error))
         except ClientError as error:
@@ -109,7 +128,10 @@ class Services:
             raise
 
     def register_sample(self, key: str) -> Outcome:
-        """Decode, embed and catalogue a labelled clip; ask for a training when one is due."""
+        """Decode, embed and catalogue a labelled clip; ask for a training when one is due.
+
+        While there is no model to embed it, it is catalogued without: a training will embed it.
+        """
         place = SampleKey.parse(key)
         known = self.application.labels
         if place.label not in known and not self.application.open_labels:
@@ -118,21 +140,29 @@ class Services:
                 f"{', '.join(known)}."
             )
         waveform = decode(self.store.read(key))
-        detector = self.serving.detector()
+        embedded_by, embedding = self._embed(waveform)
         sample = Sample(
             sha256=waveform.sha256,
             label=place.label,
             group=place.group or waveform.sha256,
             key=key,
             duration_s=waveform.duration_s,
-            embedded_by=detector.card.embedding_id,
-            embedding=detector.embed(waveform),
+            embedded_by=embedded_by,
+            embedding=embedding,
             added_at=now(),
         )
         added = self.catalog.add_sample(sample)
         # Also after a repeated event: the first one may have died between count and request.
         self.retrain_if_due()
         return Outcome(key, "added" if added else "duplicate", sample.sha256)
+
+    def _embed(self, waveform: Waveform) -> tuple[str, Samples | None]:
+        """What embeds, and the embedding; nothing while there is no model."""
+        try:
+            detector = self.serving.detector()
+        except NoModel:
+            return "", None
+        return detector.card.embedding_id, detector.embed(waveform)
 
     def register_recording(self, key: str, size: int) -> Outcome:
         """Record that an unlabelled recording came in."""
@@ -141,6 +171,37 @@ class Services:
             raise BadKey(f"{key!r} names no site: put it at {RECORDINGS}<site>/<file>.")
         self.catalog.note_recording(key, parts[0], size)
         return Outcome(key, "recorded")
+
+    def unpack(self, key: str) -> Outcome:
+        """Put the clips of an archive below ``samples/``; raises BadArchive or UnknownLabel.
+
+        Their own events bring them back, to be judged and counted like any others. What this writes
+        cannot come back here: samples never write objects. A repeated event, or one after a crash,
+        puts the same bytes at the same keys.
+        """
+        stored = self.store.find(key)
+        known = self.catalog.import_of(key)
+        if known and known.version == stored.version and known.state == "unpacked":
+            return Outcome(key, "unpacked", f"{known.clips} clips, already")
+        archive = Archive(RangedFile(partial(self.store.read_range, stored), stored.size))
+        is_open = self.application.open_labels
+        # An open application knows the labels that it was taught, too.
+        taught = self.catalog.standing().labels if is_open else ()
+        contents = archive.verify((*self.application.labels, *taught), is_open)
+        record = Import(
+            key=key,
+            version=stored.version,
+            state="unpacking",
+            clips=len(contents.clips),
+            size=sum(clip.size for clip in contents.clips),
+            ignored=contents.ignored[:NAMED],
+            ignored_total=len(contents.ignored),
+            at=now(),
+        )
+        self.catalog.note_import(record)
+        self.store.write((clip.key, clip.size, archive.open(clip)) for clip in contents.clips)
+        self.catalog.note_import(replace(record, state="unpacked", at=now()))
+        return Outcome(key, "unpacked", f"{record.clips} clips")
 
     # --- training --------------------------------------------------------------------------
 
@@ -195,19 +256,83 @@ class Services:
         logger.info("Training run %s is requested: %s.", run.run, reason)
         return run
 
-    def promote(self, version: str, expected: Champion | None, by: str, reason: str) -> Champion:
-        """Put a version into service; raises PromotionConflict or ModelNotFound."""
-        champion = self.registry.promote(version, expected, by, reason)
+    # --- models ----------------------------------------------------------------------------
+
+    def promote(
+        self,
+        version: str | None,
+        expected: Champion | None,
+        by: str,
+        reason: str,
+        rollback: bool = False,
+    ) -> Champion:
+        """Try a version, or by None the default bundle, put it into service, and tell of it.
+
+        Raises PromotionConflict when the pointer is no longer ``expected``, ModelNotFound, or
+        PromotionRefused when it could not serve.
+        """
+        try:
+            self.serving.load(version)
+        except BadBundle as error:
+            raise PromotionRefused(
+                f"{version or 'The default bundle'} could not serve, so the champion stays what "
+                f"it is: {error} Promote another version."
+            ) from error
+        champion = self.registry.promote(version, expected, by, reason, rollback)
+        self.serving.look_again()
         try:
             self.publisher.publish(
-                ModelPromoted(version, champion.previous, reason, champion.promoted_at)
+                ModelPromoted(
+                    champion.version, champion.previous, champion.reason, champion.promoted_at
+                )
             )
         except (ClientError, BotoCoreError, RuntimeError):
             # It serves whether or not anybody hears of it.
             logger.exception("The promotion of %s could not be published.", version)
         return champion
 
-    # --- models ----------------------------------------------------------------------------
+    def promote_by_hand(
+        self, version: str, by: str, reason: str, expected: str | None = None
+    ) -> Champion | None:
+        """Put a version into service whatever its gates said; the champion itself stays.
+
+        ``expected`` is the champion that the caller has seen. Answers the pointer, None while
+        nothing was ever promoted. Raises what ``promote`` does.
+        """
+        pointer = self._pointer(expected)
+        wanted = self._pointed(version)
+        if wanted == (pointer.version if pointer else None):
+            return pointer
+        return self.promote(wanted, pointer, by, reason)
+
+    def roll_back(self, by: str, reason: str, expected: str | None = None) -> Champion:
+        """Put the version into service that served before, and so further back each time.
+
+        ``expected`` is the champion that the caller has seen: with it, a call that is repeated
+        goes back once. Raises NothingToRollBackTo and what ``promote`` does.
+        """
+        pointer = self._pointer(expected)
+        undone = pointer.undone() if pointer else None
+        if undone is None or (undone.previous is None and self.serving.default is None):
+            raise NothingToRollBackTo(
+                "No version served before this one. Promote a version of GET /models by its name."
+            )
+        return self.promote(undone.previous, pointer, by, reason, rollback=True)
+
+    def _pointer(self, expected: str | None) -> Champion | None:
+        """The champion pointer; raises PromotionConflict when it is not at ``expected``."""
+        pointer = self.registry.champion()
+        if expected is not None and self._pointed(expected) != (pointer and pointer.version):
+            raise PromotionConflict(
+                f"Nothing was changed: {expected[:100]!r} is not the champion, or no longer. Look "
+                "at GET /models, and ask again if it still should change."
+            )
+        return pointer
+
+    def _pointed(self, version: str) -> str | None:
+        """How the pointer names a version: the default bundle's is None."""
+        default = self.serving.default
+        return None if default and default.card.version == version else version
 
     def cards(self) -> list[ModelCard]:
         """The cards of the latest versions, the newest first, the default bundle's last."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from earshot.registry import Registry
+    from earshot.registry import Champion, Registry
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,10 @@ class Serving:
         self._clock = clock
         self._lock = Lock()
         self._detector: Detector | None = None
+        # What the detector is in the pointer's terms: a version, or None for the default bundle.
+        self._in_service: str | None = None
         self._look_again = float("-inf")
+        self._pointer: Champion | None = None
         self.refused: dict[str, str] = {}
 
     def detector(self) -> Detector:
@@ -61,8 +64,9 @@ class Serving:
                 self._lock.release()
         if self._detector is None:
             raise NoModel(
-                "There is no model yet. Drop labelled samples and retrain, or deploy a default "
-                "bundle for this application."
+                "There is no model yet. Put labelled recordings into samples/<label>/: the first "
+                "model is trained from them. GET /samples tells how many are there and how many "
+                "start a training."
             )
         return self._detector
 
@@ -71,32 +75,46 @@ class Serving:
         """The bundle that came with the deployment, or None; raises BadBundle."""
         return Bundle.load(self._default_bundle) if self._default_bundle.is_dir() else None
 
+    def load(self, version: str | None) -> Detector:
+        """A version, or by None the default bundle, loaded and tried.
+
+        Raises ModelNotFound, or BadBundle when it does not verify or makes no sense.
+        """
+        bundle = self._registry.bundle(version) if version else self.default
+        if bundle is None:
+            raise ModelNotFound("This deployment came without a default bundle.")
+        detector = Detector(bundle)
+        detector.warm()
+        return detector
+
+    def look_again(self) -> None:
+        """Let the next caller look at the pointer, however short ago the last one did."""
+        self._look_again = float("-inf")
+
     def _refresh(self) -> None:
         self._look_again = self._clock() + self._reload_s
         pointer = self._registry.champion()
-        # A pointer of old stands in for one that cannot be used; the default for both.
-        wanted = [pointer.version, pointer.previous] if pointer else []
-        for version in [*wanted, None]:
-            if self._detector is not None and version in (self._detector.card.version, None):
+        if pointer != self._pointer:
+            # Who promotes a version anew wants it tried anew.
+            self._pointer, self.refused = pointer, {}
+        wanted = [pointer.version if pointer else None]
+        if self._detector is None:
+            # What a rollback would bring stands in for one that cannot be used; the default bundle
+            # for both.
+            undone = pointer.undone() if pointer else None
+            wanted += [undone.previous if undone else None, None]
+        for version in wanted:
+            if self._detector is not None and version == self._in_service:
                 return
-            if version in self.refused:
+            if (version or "default") in self.refused:
                 continue
             try:
-                self._detector = self._load(version) or self._detector
+                if version is None and self.default is None:
+                    continue
+                self._detector, self._in_service = self.load(version), version
             except (BadBundle, ModelNotFound) as error:
                 self.refused[version or "default"] = str(error)
                 logger.error("Version %s is refused: %s", version or "default", error)
-                if self._detector is not None:
-                    return
             else:
+                logger.info("Version %s is in service.", self._detector.card.version)
                 return
-
-    def _load(self, version: str | None) -> Detector | None:
-        """A version (None: the default), loaded and tried."""
-        bundle = self._registry.bundle(version) if version else self.default
-        if bundle is None:
-            return None
-        detector = Detector(bundle)
-        detector.warm()
-        logger.info("Version %s is in service.", detector.card.version)
-        return detector

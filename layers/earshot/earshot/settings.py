@@ -20,7 +20,8 @@ class Settings:
     """What a deployment is told; the template's Environment sections hold the same names.
 
     ``application`` is a TOML file, ``default_bundle`` a folder that need not exist,
-    ``retrain_threshold`` counts samples, ``reload_s`` is in seconds.
+    ``retrain_threshold`` counts samples, ``reload_s`` is in seconds, ``backbone`` replaces the
+    application's unless it is empty.
     """
 
     recordings_bucket: str
@@ -31,10 +32,14 @@ class Settings:
     default_bundle: Path
     retrain_threshold: int
     reload_s: float
+    backbone: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read every setting; raises BadSettings naming the variable that is missing or wrong."""
+        """Read every setting; raises BadSettings naming the variable that is missing or wrong.
+
+        EARSHOT_BACKBONE alone need not be set: AWS has its own mind on empty variables.
+        """
 
         def read(name: str) -> str:
             variable = f"EARSHOT_{name.upper()}"
@@ -64,4 +69,5 @@ class Settings:
             default_bundle=Path(read("default_bundle")),
             retrain_threshold=positive("retrain_threshold", int),
             reload_s=positive("reload_s", float),
+            backbone=environment.get("EARSHOT_BACKBONE", ""),
         )

@@ -22,8 +22,11 @@ def wire(settings: Settings, client: Callable[..., Any]) -> Services:
     """Build the use cases over AWS clients; ``client`` makes one by its service's name."""
     s3 = client("s3")
     registry = Registry(s3, settings.artifacts_bucket)
+    application = Application.load(settings.application)
+    if settings.backbone:
+        application = application.heard_by(settings.backbone)
     return Services(
-        application=Application.load(settings.application),
+        application=application,
         store=Store(s3, settings.recordings_bucket),
         catalog=Catalog(client("dynamodb"), settings.table),
         registry=registry,
