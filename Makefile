@@ -6,6 +6,7 @@ PORT ?= 8000
 AWS_PORT ?= 4566
 DATA ?= .data
 APPLICATION ?= surveillance
+BACKBONE ?=
 THRESHOLD ?= 25
 DEMO ?= 1
 ENDPOINT_URL ?=
@@ -13,11 +14,12 @@ ENDPOINT_URL ?=
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check validate build bundle format clean
+.PHONY: run test check validate build bundle network figures format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
 		--application $(APPLICATION) --threshold $(THRESHOLD) \
+		$(if $(BACKBONE),--backbone $(BACKBONE)) \
 		$(if $(filter 0,$(DEMO)),--no-demo) $(if $(ENDPOINT_URL),--endpoint-url $(ENDPOINT_URL))
 
 test: .venv/installed-dev
@@ -38,11 +40,24 @@ validate: .venv-sam/installed
 build: .venv-sam/installed
 	$(SAM) build IngestFunction
 
-# The default bundle, trained again: FOLDER holds SESA's training part.
+# The default bundle, trained again: FOLDER holds the sets sesa (its training part), esc10, esc50_by.
 bundle: .venv/installed
 	rm -rf infra/bundles/surveillance
-	$(BIN)/earshot train "$(FOLDER)" --application infra/applications/surveillance.toml \
-		--out infra/bundles/surveillance
+	$(BIN)/earshot train "$(FOLDER)/sesa" --only split=train \
+		--application infra/applications/surveillance.toml \
+		--background "$(FOLDER)/esc10" --background "$(FOLDER)/esc50_by" \
+		--similar fireworks --similar thunderstorm --out infra/bundles/surveillance
+
+# The shipped network, taught again (about an hour on one core): TEACHER is mn04's file.
+network: .venv/installed
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+		-e 'layers/earshot[distil]'
+	$(BIN)/python -m retrain.distil "$(FOLDER)/sesa" "$(FOLDER)/esc10" "$(FOLDER)/esc50_by" \
+		--teacher "$(TEACHER)" --work .data/lessons --out functions/retrain/backbones/cnn.onnx
+
+# README's table of figures: FOLDER holds the sets that infra/figures.toml names.
+figures: .venv/installed
+	@$(BIN)/earshot figures infra/figures.toml "$(FOLDER)"
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

@@ -19,7 +19,7 @@ from earshot.settings import Settings
 from earshot.wiring import wire
 from moto import mock_aws
 
-from infra.local.sounds import RATE, SOUNDS
+from infra.local.sounds.surveillance import RATE, SOUNDS
 
 REPOSITORY = Path(__file__).parents[1]
 DEFAULT_BUNDLE = REPOSITORY / "infra" / "bundles" / "surveillance"

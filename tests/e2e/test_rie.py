@@ -28,7 +28,7 @@ from conftest import REPOSITORY, clip, emulated, encode, http_event, pcm
 
 from infra.local import endpoint, stack
 from infra.local.poller import Poller
-from infra.local.sounds import RATE
+from infra.local.sounds.surveillance import RATE
 from predict.requests import MAX_BODY_BYTES
 
 PROCESSOR = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())

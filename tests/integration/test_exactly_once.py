@@ -17,10 +17,12 @@ from earshot.errors import PromotionConflict, RetrainInProgress
 from earshot.services import Services
 from earshot.settings import Settings
 from earshot.wiring import wire
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.local import endpoint, stack
+from predict.app import create_app
 
 THREADS = 24
 
@@ -182,3 +184,19 @@ def test_many_promote_and_one_wins(deployed: Deployed) -> None:
     champion = services.registry.champion()
     assert champion is not None
     assert won == [champion.version]
+    # Over HTTP, by people who have seen the same champion; the loser is told so.
+    client = TestClient(create_app(services))
+    wish = {"reason": "race", "expected": champion.version}
+
+    def ask(version: str) -> tuple[int, str]:
+        answer = client.post(f"/models/{version}/promote", json=wish)
+        return answer.status_code, answer.json().get("code") or answer.json()["version"]
+
+    others = [version for version in versions if version != champion.version][:8]
+    with ThreadPoolExecutor(len(others)) as pool:
+        answers = Counter(pool.map(ask, others))
+    winner = services.registry.champion()
+    assert winner is not None
+    assert answers == {(200, winner.version): 1, (409, "promotion_conflict"): len(others) - 1}
+    assert winner.previous == champion.version
+    assert [one.version for one in winner.history[:2]] == [winner.version, champion.version]

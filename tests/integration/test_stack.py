@@ -67,6 +67,7 @@ def test_functions_and_job_are_told_the_same(deployed: Deployed) -> None:
         "EARSHOT_DEFAULT_BUNDLE": str(infra / "bundles" / "surveillance"),
         "EARSHOT_RETRAIN_THRESHOLD": "7",
         "EARSHOT_RELOAD_S": "30",
+        "EARSHOT_BACKBONE": "",
     }
     assert Path(expected["EARSHOT_APPLICATION"]).is_file()
     functions, jobs = deployed.stack.functions, deployed.stack.jobs

@@ -153,6 +153,7 @@ def test_the_state_of_the_service(
     classes = client.get("/classes").json()
     assert [c["label"] for c in classes["classes"]] == list(default_bundle.card.labels)
     assert {c["label"] for c in classes["classes"] if c["alert"]} == {"gunshot", "explosion"}
+    assert all(c["description"] for c in classes["classes"])
 
 
 def test_models_and_their_cards(

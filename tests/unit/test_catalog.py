@@ -44,6 +44,21 @@ def test_a_sample_comes_back_as_it_was(catalog: Catalog) -> None:
     np.testing.assert_array_equal(found.embedding, sample().embedding)
 
 
+def test_a_sample_may_wait_for_its_embedding(catalog: Catalog) -> None:
+    assert catalog.add_sample(sample(embedded_by="", embedding=None))
+    (waiting,) = catalog.samples()
+    assert (waiting.embedded_by, waiting.embedding) == ("", None)
+    embedding = np.ones((3, 2), dtype=np.float32)
+    catalog.keep_embedding(waiting, "b", embedding)
+    # Whoever comes later with what he read before changes nothing.
+    catalog.keep_embedding(waiting, "a", 2 * embedding)
+    catalog.keep_embedding(sample("f" * 64), "b", embedding)
+    (found,) = catalog.samples()
+    assert vars(found) | {"embedding": 0} == vars(sample()) | {"embedding": 0}
+    np.testing.assert_array_equal(found.embedding, embedding)
+    assert catalog.standing().total == 1
+
+
 def test_the_same_sample_is_counted_once(catalog: Catalog) -> None:
     assert catalog.add_sample(sample())
     assert not catalog.add_sample(sample())

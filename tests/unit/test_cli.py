@@ -13,8 +13,8 @@ from earshot.recording import Waveform
 from numpy.random import default_rng
 from typer.testing import CliRunner
 
-from infra.local.sounds import RATE, SOUNDS
-from retrain.commands import train as train_command
+from infra.local.sounds.surveillance import RATE, SOUNDS
+from retrain.commands.train import train as train_command
 
 runner = CliRunner()
 
@@ -46,6 +46,14 @@ def test_a_folder_becomes_a_bundle_that_hears(app: object, tmp_path: Path) -> No
     assert bundle.card.labels == ("casual", "explosion", "gunshot", "siren")
     unheard = Waveform(SOUNDS["siren"](default_rng(500)), RATE)
     assert Detector(bundle).classify(unheard).label == "siren"
+
+
+def test_another_backbone_may_be_chosen(app: object, tmp_path: Path) -> None:
+    folder, out = labelled(tmp_path / "clips"), tmp_path / "bundle"
+    arguments = ["train", str(folder), "--out", str(out), "--backbone", "acoustic"]
+    done = runner.invoke(app, arguments)  # type: ignore[arg-type]
+    assert done.exit_code == 0, done.output
+    assert Bundle.load(out).card.backbone == "acoustic"
 
 
 def test_a_bundle_is_never_overwritten(app: object, tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ def test_settings_are_read_from_the_environment() -> None:
     assert settings.application.name == "birds.toml"
 
 
+def test_a_deployment_may_choose_its_backbone() -> None:
+    assert not Settings.from_environment(ENVIRONMENT).backbone
+    chosen = Settings.from_environment(ENVIRONMENT | {"EARSHOT_BACKBONE": "mn04"})
+    assert chosen.backbone == "mn04"
+
+
 @pytest.mark.parametrize("name", ENVIRONMENT)
 def test_a_missing_setting_is_named(name: str) -> None:
     with pytest.raises(BadSettings, match=name):
@@ -65,6 +71,9 @@ GOOD = 'labels = ["a", "b"]\nsample_rate = 16000\nwindow_s = 4.0\nhop_s = 4.0\nb
         (GOOD + 'alert_labels = ["c"]', "alert_labels"),
         (GOOD.replace("hop_s = 4.0", "hop_s = 5.0"), "hop_s"),
         (GOOD.replace("sample_rate = 16000", ""), "sample_rate"),
+        (GOOD.replace('["a", "b"]', '["a"]'), "fewer than two labels"),
+        (GOOD + "min_recordings = 1", "min_recordings"),
+        (GOOD + '[descriptions]\nc = "?"', "descriptions"),
     ],
 )
 def test_a_wrong_application_says_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:

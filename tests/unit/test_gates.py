@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from earshot.gates import GATES, Clip, Trial, judge, sign_test
+from earshot.gates import GATES, Clip, Trial, judge, permutation_test, sign_test
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +73,30 @@ def test_guessing_is_refused() -> None:
     made = trial(*guesses, champion_version=None, champion_labels=())
     assert verdicts(made)["not_worse"]
     assert not verdicts(made)["better_than_guessing"]
+
+
+def test_a_rare_label_is_no_reason_to_refuse() -> None:
+    """Always answering 'safe' is right on 20 of 22; a model that hears both is still better."""
+    safe = [("safe", "safe", None)] * 20
+    hears = trial(*safe, *[("danger", "danger", None)] * 2, champion_version=None)
+    assert verdicts(hears)["better_than_guessing"]
+    deaf = trial(*safe, *[("danger", "safe", None)] * 2, champion_version=None)
+    assert not verdicts(deaf)["better_than_guessing"]
+
+
+def test_clips_of_one_recording_prove_no_more_than_one() -> None:
+    clips = [Clip(label, label, label, None) for label in ("a", "b") for _ in range(50)]
+    made = Trial(clips, ("a", "b"), None, (), parity=0.0, latency_ms=1.0)
+    assert not verdicts(made)["better_than_guessing"]
+
+
+def test_the_permutation_test_equals_known_values() -> None:
+    assert permutation_test([("a", "a")] * 9) == 1
+    # Of 231 ways to deal two answers among 22, one is right.
+    pairs = [("b", "b")] * 20 + [("a", "a")] * 2
+    assert permutation_test(pairs) == pytest.approx(1 / 231, abs=0.006)
+    # One 'a' and one 'b' among two: right every other time.
+    assert permutation_test([("a", "a"), ("b", "b")]) == pytest.approx(0.5, abs=0.06)
 
 
 def test_nothing_to_judge_by_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,23 @@ def test_all_three_are_told_the_same() -> None:
         assert not [name for name in own if name.startswith("EARSHOT_")]
 
 
+def test_who_answers_the_api_may_move_the_champion_and_write_no_other_artifact() -> None:
+    own = [one for name, one in statements() if name in ("PredictRole", "LoopPolicy")]
+    writes = [
+        resource
+        for one in own
+        if "s3:PutObject" in as_list(one["Action"])
+        for resource in as_list(one["Resource"])
+        if "ArtifactsBucket" in str(resource)
+    ]
+    assert writes == [{"Fn::Sub": "${ArtifactsBucket.Arn}/champion.json"}]
+    reads = [one["Resource"] for one in own if as_list(one["Action"]) == ["s3:GetObject"]]
+    assert [writes[0] in one for one in reads] == [True]
+    assert [one["Resource"] for one in own if one["Action"] == "events:PutEvents"] == [
+        {"Fn::GetAtt": ["EventBus", "Arn"]}
+    ]
+
+
 def test_the_queue_waits_six_times_as_long_as_the_function() -> None:
     queue = RESOURCES["IngestQueue"]["Properties"]
     assert queue["VisibilityTimeout"] >= 6 * RESOURCES["IngestFunction"]["Properties"]["Timeout"]
@@ -106,10 +124,30 @@ def test_results_never_land_where_arrivals_are_looked_for() -> None:
     ]
     assert pattern["detail"]["bucket"]["name"] == [{"Ref": "RecordingsBucket"}]
     writers = [name for name, one in statements() if "s3:PutObject" in as_list(one["Action"])]
-    assert sorted(writers) == ["IngestRole", "JobRole", "PredictRole", "PredictRole"]
+    assert sorted(writers) == ["IngestRole", "IngestRole", "JobRole", "PredictRole", "PredictRole"]
     ingest = [
-        one
+        one["Resource"]
         for name, one in statements()
-        if name == "IngestRole" and one["Action"] == "s3:PutObject"
+        if name == "IngestRole" and "s3:PutObject" in as_list(one["Action"])
     ]
-    assert ingest[0]["Resource"] == {"Fn::Sub": "${ArtifactsBucket.Arn}/results/*"}
+    # Archives become samples, and samples become nothing that is written: it ends there.
+    assert ingest == [
+        {"Fn::Sub": "${ArtifactsBucket.Arn}/results/*"},
+        {"Fn::Sub": "${RecordingsBucket.Arn}/samples/*"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "fits"),
+    [
+        ("", True),
+        ("cnn", True),
+        ("mn04+cnn", True),
+        ("+cnn", False),
+        ("Mn04", False),
+        ("a b", False),
+    ],
+)
+def test_a_backbone_is_a_name_or_several(backbone: str, fits: bool) -> None:
+    pattern = TEMPLATE["Parameters"]["Backbone"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, backbone)) == fits
