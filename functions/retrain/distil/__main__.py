@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,10 @@ def main() -> None:
         console.print(note, markup=False)
     console.print(f"{len(clips)} clips to learn from, {len(held_out)} held out.")
 
-    classroom = Classroom(options.teacher.read_bytes())
+    checkpoint = options.teacher.read_bytes()
+    if hashlib.sha256(checkpoint).hexdigest() != mn04.SHA256:
+        parser.error(f"{options.teacher} is not the file at {mn04.URL}")
+    classroom = Classroom(checkpoint)
     scenes = Scenes(clips)
     paths = [options.work / f"lesson-{number:03d}.npz" for number in range(options.lessons)]
     for number, path in enumerate(paths):
