@@ -150,7 +150,7 @@ def _listening_for(folder: Path, labels: tuple[str, ...]) -> Application:
         sample_rate=16_000,
         window_s=4.0,
         hop_s=4.0,
-        backbone="melstats",
+        backbone="cnn",
         open_labels=True,
     )
 
