@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from earshot.audio import MIN_DURATION_S
+from earshot.audio import MIN_DURATION_S, ULTRASOUND
 from earshot.recording import Waveform
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 VERSION = 1
 # No more of a clip is altered: a recording of minutes would cost minutes, and teach no more.
 LONGEST_S = 30.0
-# From this rate on the call of a bat is listened to, and its pitch and its length name the species:
-# pipistrelles at 45 and 55 kHz are 3.5 semitones apart.
-ULTRASOUND = 96_000
 # An 8-bit converter's step.
 COARSE_STEP = 1 / 128
 # About the length in seconds of the phase vocoder's FFT: librosa's 2,048 samples at 44.1 kHz.
@@ -135,6 +132,8 @@ FURTHER: tuple[Alteration, ...] = (PitchShift(), TimeStretch(), Level())
 # Where a label has so few recordings that clips get many copies, every third is noisy as well.
 NOISY: tuple[Alteration, ...] = (*FURTHER, Noise(20.0, 40.0))
 EVERY = 3
+# A bat's pitch and the length of its call name the species: pipistrelles at 45 and 55 kHz are 3.5
+# semitones apart.
 FURTHER_ULTRASOUND: tuple[Alteration, ...] = (Shift(), Level())
 
 

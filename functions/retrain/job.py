@@ -98,12 +98,7 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
             )
             return
     champion = _champion(services)
-    backbone = backbones.load(
-        application.backbone,
-        application.sample_rate,
-        services.registry.backbone,
-        application.backbone_options,
-    )
+    backbone = backbones.of_application(application, services.registry.backbone)
     embedded_by = embedding_id(backbone.sha256, application.window_s, application.hop_s)
 
     embed = Embedder(backbone, application.window_s, application.hop_s)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     Picture = Callable[[], Figure]
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 DPI = 110
 ACCENT, WARNING = "#3f78d8", "#d2691e"
@@ -147,12 +148,18 @@ def spectrograms(errors: Sequence[tuple[str, Waveform]]) -> Figure:
     return figure
 
 
-def _spectrogram(axes: Axes, waveform: Waveform) -> None:
+def levels(waveform: Waveform) -> tuple[Array, Array, Array]:
+    """A spectrogram: seconds ``[frames]``, Hz ``[bins]``, its dB ``[bins, frames]``."""
     rate = waveform.sample_rate
     frame = explanation.frame_length(rate)
     power = np.abs(explanation.stft(waveform.samples, frame)).T ** 2
     level_db = 10 * np.log10(power / max(float(power.max()), 1e-30) + 10 ** (-DEPTH_DB / 10))
     at_s = np.arange(power.shape[1]) * (frame // 2) / rate
-    khz = np.arange(power.shape[0]) * rate / frame / 1000
+    return at_s, np.arange(power.shape[0]) * rate / frame, level_db
+
+
+def _spectrogram(axes: Axes, waveform: Waveform) -> None:
+    at_s, hz, level_db = levels(waveform)
+    khz = hz / 1000
     axes.pcolormesh(at_s, khz, level_db, cmap="magma", vmin=-DEPTH_DB, vmax=0, rasterized=True)
     axes.set(xlabel="time (s)", ylabel="kHz")

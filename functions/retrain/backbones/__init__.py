@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import onnx
+from earshot.audio import ULTRASOUND
 from earshot.errors import BadApplication, BadBackbone
 from google.protobuf.message import DecodeError
 
 from retrain.backbones import acoustic, cnn, melstats, mn04, yamnet
-from retrain.backbones.backbone import ULTRASOUND, Backbone, declared_rate
+from retrain.backbones.backbone import Backbone, declared_rate
 from retrain.backbones.ensemble import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from earshot.application import Application
 
 __all__ = ["BACKBONES", "Backbone", "Computed", "Published", "Shipped", "load"]
 
@@ -88,6 +91,13 @@ def load(
     }
     members = [(networks | built)[one] for one in names]
     return members[0] if len(members) == 1 else side_by_side(name, members)
+
+
+def of_application(application: Application, imported: Callable[[str], bytes]) -> Backbone:
+    """The backbone that an application names, as ``load`` finds it."""
+    return load(
+        application.backbone, application.sample_rate, imported, application.backbone_options
+    )
 
 
 def _network(name: str, sample_rate: int, imported: Callable[[str], bytes]) -> Backbone:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from earshot.audio import ULTRASOUND
 from earshot.errors import BadApplication
 
-from retrain.backbones.backbone import ULTRASOUND
 from retrain.backbones.graph import DECIMALS, Graph, dct, dft, hann, mel_bands
 from retrain.backbones.options import check_hearing, configured
 

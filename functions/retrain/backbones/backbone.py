@@ -17,8 +17,6 @@ NAME = "earshot_backbone"
 SAMPLE_RATE = "earshot_sample_rate"
 # Widths of the parts that an embedding was put together from, as "384,512".
 PARTS = "earshot_parts"
-# From this rate on the recorder is after ultrasound: calls of milliseconds, nothing of use below.
-ULTRASOUND = 96_000
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,12 +75,7 @@ def run(
 
     files = labelled_files(folder, selection)
     listens = application_of(files, folder, application, backbone)
-    hears = backbones.load(
-        listens.backbone,
-        listens.sample_rate,
-        BackboneFolder.of_user().read,
-        listens.backbone_options,
-    )
+    hears = backbones.of_application(listens, BackboneFolder.of_user().read)
     with Progress(console=Console(stderr=True)) as bar:
         tasks = {stage: bar.add_task(stage, total=1.0) for stage in ("embedding", "learning")}
         return try_folder(

@@ -13,16 +13,14 @@ from earshot import explanation
 from earshot.audio import decode, resample
 from earshot.bundle import Bundle
 from earshot.detector import Detector
+from earshot.recording import Waveform
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from earshot.recording import Explanation, Prediction, Waveform
+    from earshot.recording import Explanation, Prediction
     from matplotlib.axes import Axes
 
 console = Console()
-
-# The softest that the spectrogram shows, in dB below its loudest.
-DEPTH_DB = 80
 
 
 def explain(
@@ -86,15 +84,15 @@ def draw(waveform: Waveform, prediction: Prediction, found: Explanation, path: P
 
 
 def _spectrogram(axes: Axes, waveform: Waveform, found: Explanation) -> None:
+    from retrain.pictures import levels
+
     rate = waveform.sample_rate
-    frame = explanation.frame_length(rate)
     start, end = (round(edge * rate) for edge in (found.start_s, found.end_s))
-    power = np.abs(explanation.stft(waveform.samples[start:end], frame)).T ** 2
-    level_db = 10 * np.log10(power / max(float(power.max()), 1e-30) + 10 ** (-DEPTH_DB / 10))
-    at = found.start_s + np.arange(power.shape[1]) * (frame // 2) / rate
-    hz = np.arange(power.shape[0]) * rate / frame
+    at_s, hz, level_db = levels(Waveform(waveform.samples[start:end], rate))
     place = np.interp(hz, found.frequencies_hz, np.arange(len(found.frequencies_hz)))
-    axes.pcolormesh(at, place, level_db, cmap="magma", shading="nearest", rasterized=True)
+    axes.pcolormesh(
+        found.start_s + at_s, place, level_db, cmap="magma", shading="nearest", rasterized=True
+    )
     axes.set_xlim(found.start_s, found.end_s)
     _label_bands(axes, found)
 

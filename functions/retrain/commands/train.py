@@ -59,12 +59,7 @@ def train(
         for file in labelled_files(other)
         if file.label not in known
     ]
-    hears = backbones.load(
-        listens.backbone,
-        listens.sample_rate,
-        BackboneFolder.of_user().read,
-        listens.backbone_options,
-    )
+    hears = backbones.of_application(listens, BackboneFolder.of_user().read)
     embed = Embedder(hears, listens.window_s, listens.hop_s)
     bar = Progress(
         TextColumn("{task.description:<12}"),

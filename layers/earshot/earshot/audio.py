@@ -30,6 +30,8 @@ MIN_DURATION_S = 0.1
 MAX_DURATION_S = 600.0
 MIN_SAMPLE_RATE = 4_000
 MAX_SAMPLE_RATE = 500_000
+# From this rate on the recorder is after ultrasound: calls of milliseconds, nothing of use below.
+ULTRASOUND = 96_000
 MAX_CHANNELS = 32
 # Floats a little over full scale happen; hundreds of times over are integers in disguise.
 MAX_AMPLITUDE = 100.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earshot.audio import resample
+from earshot.audio import ULTRASOUND, resample
 from earshot.detector import BATCH, window_starts
 from earshot.recording import Explanation
 
@@ -29,8 +29,6 @@ BANDS = 8
 TIMES = 10
 # About the length of an STFT frame, and the least of a cell.
 FRAME_S = 0.032
-# From this rate on it is ultrasound, which no ear's scale divides: the bands are equal in Hz.
-ULTRASOUND = 96_000
 # A mask rises over so much of a cell, half of it in the neighbour: no step that would click.
 FADE = 0.5
 # What is taken out gives way to noise as soft as the softest tenth of the stretch. Digital silence,
@@ -90,6 +88,7 @@ def band_edges(sample_rate: int) -> NDArray[np.float64]:
     The mel scale is O'Shaughnessy's (1987); ultrasound is divided equally in Hz.
     """
     nyquist = sample_rate / 2
+    # No ear's scale divides ultrasound: its bands are equal in Hz.
     if sample_rate >= ULTRASOUND:
         return np.linspace(0, nyquist, BANDS + 1)
     mel = np.linspace(0, np.log1p(nyquist / 700), BANDS + 1)
