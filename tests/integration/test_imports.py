@@ -70,13 +70,13 @@ def test_an_archive_becomes_samples_that_count_once(services: Services, aws: Aws
     groups = {sample.key: sample.group for sample in services.catalog.samples()}
     (tape,) = [key for key in groups if "/tape 7/" in key]
     assert groups[tape] == "tape 7"
-    (record,) = services.catalog.imports()
+    (record,) = services.arrivals.imports()
     assert (record.key, record.state, record.clips) == ("imports/clips.zip", "unpacked", 4)
     assert record.size == sum(
         len(body) for name, body in good().items() if "siren/" in name and "MACOSX" not in name
     ) + len(good()["clips/casual/c.wav"])
     assert (record.ignored, record.ignored_total) == (("clips/notes.txt",), 1)
-    assert services.catalog.refusals() == []
+    assert services.arrivals.refusals() == []
 
 
 def test_the_same_archive_again_changes_nothing(services: Services, aws: Aws) -> None:
@@ -117,7 +117,7 @@ def test_a_clip_that_is_no_audio_is_refused_alone(services: Services, aws: Aws) 
         "unpacked"
     )
     assert settle(services, aws).count("refused") == 1
-    (refusal,) = services.catalog.refusals()
+    (refusal,) = services.arrivals.refusals()
     assert refusal.code == "unsupported_format"
     assert services.catalog.standing().total == 3
 
@@ -141,13 +141,13 @@ def test_a_bad_archive_is_refused_whole_with_its_reason(
     assert drop(services, aws, body).state == "refused"
     assert services.receive("imports/clips.zip", 0).state == "refused"
     assert samples(aws) == []
-    assert services.catalog.imports() == []
-    (refusal,) = services.catalog.refusals()
+    assert services.arrivals.imports() == []
+    (refusal,) = services.arrivals.refusals()
     assert (refusal.key, refusal.code) == ("imports/clips.zip", code)
     assert word in refusal.reason
     # A good one in its place ends the refusal.
     assert drop(services, aws, zipped(good())).state == "unpacked"
-    assert services.catalog.refusals() == []
+    assert services.arrivals.refusals() == []
 
 
 def test_an_open_application_knows_what_it_was_taught(services: Services, aws: Aws) -> None:
@@ -180,12 +180,12 @@ def test_a_crash_while_unpacking_is_made_good_by_the_next_try(
         patched.setattr(client, "put_object", put)
         with pytest.raises(ConnectionError):
             services.receive("imports/clips.zip", 0)
-    assert [record.state for record in services.catalog.imports()] == ["unpacking"]
+    assert [record.state for record in services.arrivals.imports()] == ["unpacking"]
     settle(services, aws)
     assert services.receive("imports/clips.zip", 0).state == "unpacked"
     settle(services, aws)
     assert services.catalog.standing().labels == {"casual": 1, "siren": 2}
-    assert [record.state for record in services.catalog.imports()] == ["unpacked"]
+    assert [record.state for record in services.arrivals.imports()] == ["unpacked"]
 
 
 def test_faults_of_the_world_are_raised_for_the_queue(services: Services, aws: Aws) -> None:
@@ -193,7 +193,7 @@ def test_faults_of_the_world_are_raised_for_the_queue(services: Services, aws: A
     aws.s3.delete_bucket(Bucket="recordings")
     with pytest.raises(aws.s3.exceptions.ClientError):
         services.receive("imports/clips.zip", 10)
-    assert services.catalog.refusals() == []
+    assert services.arrivals.refusals() == []
 
 
 @pytest.mark.parametrize("is_versioned", [True, False])
@@ -309,7 +309,7 @@ def test_any_mutation_is_unpacked_or_refused_and_never_half(
     key = f"imports/{secrets.token_hex(8)}.zip"
     outcome = drop(services, aws, bytes(body), key)
     assert outcome.state in ("unpacked", "refused")
-    record = services.catalog.import_of(key)
+    record = services.arrivals.import_of(key)
     assert len(samples(aws)) == (record.clips if record else 0)
     assert (record is None) == (outcome.state == "refused")
 
@@ -327,7 +327,7 @@ def test_real_recordings_in_an_archive(services: Services, aws: Aws, data_dir: P
     settle(services, aws)
     identities = {row["sha256_pcm"]: row["label"] for row in rows}
     assert services.catalog.standing().labels == Counter(identities.values())
-    assert services.catalog.refusals() == []
+    assert services.arrivals.refusals() == []
 
 
 def test_the_api_tells_what_became_of_an_archive(services: Services, aws: Aws) -> None:

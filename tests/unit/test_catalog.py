@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from earshot.arrivals import Arrivals
 from earshot.catalog import SILENCE_S, Catalog
 from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
-from earshot.recording import Prediction, Refusal, Sample
+from earshot.recording import Refusal, Sample
 from earshot.runs import PROMOTED, Run, Standing
 
 if TYPE_CHECKING:
@@ -82,12 +83,13 @@ def test_the_same_sound_under_another_label_is_a_conflict(catalog: Catalog) -> N
     assert catalog.standing().labels == {"siren": 1}
 
 
-def test_a_refused_object_that_was_mended_is_refused_no_more(catalog: Catalog) -> None:
-    catalog.refuse(Refusal(sample().key, "empty_recording", "0 bytes", "2026-11-21T09:00:00Z"))
-    catalog.refuse(Refusal("samples/x", "bad_key", "no", "2026-11-21T09:00:01Z"))
-    assert [refusal.key for refusal in catalog.refusals()] == ["samples/x", sample().key]
+def test_a_refused_object_that_was_mended_is_refused_no_more(aws: Aws, catalog: Catalog) -> None:
+    arrivals = Arrivals(aws.dynamodb, "earshot")
+    arrivals.refuse(Refusal(sample().key, "empty_recording", "0 bytes", "2026-11-21T09:00:00Z"))
+    arrivals.refuse(Refusal("samples/x", "bad_key", "no", "2026-11-21T09:00:01Z"))
+    assert [refusal.key for refusal in arrivals.refusals()] == ["samples/x", sample().key]
     catalog.add_sample(sample())
-    assert [refusal.key for refusal in catalog.refusals()] == ["samples/x"]
+    assert [refusal.key for refusal in arrivals.refusals()] == ["samples/x"]
 
 
 def test_one_crossing_makes_one_run(catalog: Catalog) -> None:
@@ -154,17 +156,3 @@ def test_runs_come_newest_first(catalog: Catalog) -> None:
         catalog.finish_run(name, "one", PROMOTED)
     assert [found.run for found in catalog.runs()] == ["20261123-1", "20261122-1", "20261121-1"]
     assert len(catalog.runs(limit=2)) == 2
-
-
-def test_predictions_are_totalled(catalog: Catalog) -> None:
-    for decision in ("accepted", "accepted", "uncertain"):
-        catalog.count_prediction(
-            Prediction("siren", 0, 0.9, decision, {}, (), "v1", 4.0)  # type: ignore[arg-type]
-        )
-    assert catalog.statistics() == {"predictions": 3, "uncertain": 1, "n#siren": 3}
-
-
-def test_recordings_are_noted_once(catalog: Catalog) -> None:
-    for _ in range(2):
-        catalog.note_recording("recordings/ridge/a.wav", "ridge", 10)
-    assert catalog.recording_count() == 1

@@ -59,7 +59,7 @@ def test_a_bad_object_is_recorded_with_its_reason_and_moved_on_from(
 ) -> None:
     assert drop(services, aws, key, body) == "refused"
     assert services.receive(key, len(body)).state == "refused"
-    (refusal,) = services.catalog.refusals()
+    (refusal,) = services.arrivals.refusals()
     assert (refusal.key, refusal.code) == (key, code)
     assert services.catalog.standing().total == 0
 
@@ -67,7 +67,7 @@ def test_a_bad_object_is_recorded_with_its_reason_and_moved_on_from(
 def test_the_same_sound_under_two_labels_is_refused(services: Services, aws: Aws) -> None:
     drop(services, aws, "samples/siren/a.wav", clip("siren"))
     assert drop(services, aws, "samples/casual/a.wav", clip("siren")) == "refused"
-    (refusal,) = services.catalog.refusals()
+    (refusal,) = services.arrivals.refusals()
     assert refusal.code == "label_conflict"
     assert "samples/siren/a.wav" in refusal.reason
 
@@ -80,7 +80,7 @@ def test_an_open_application_takes_new_labels(services: Services, aws: Aws) -> N
 
 def test_a_recording_is_acknowledged(services: Services, aws: Aws) -> None:
     assert drop(services, aws, "recordings/ridge/2026/a.wav", b"whatever") == "recorded"
-    assert services.catalog.recording_count() == 1
+    assert services.arrivals.recording_count() == 1
 
 
 def test_folder_markers_and_objects_that_are_gone_are_no_fault(
@@ -88,7 +88,7 @@ def test_folder_markers_and_objects_that_are_gone_are_no_fault(
 ) -> None:
     assert drop(services, aws, "samples/siren/", b"") == "ignored"
     assert services.receive("samples/siren/gone.wav", 10).state == "gone"
-    assert services.catalog.refusals() == []
+    assert services.arrivals.refusals() == []
 
 
 def test_a_fault_of_the_world_is_raised_for_the_queue(services: Services, aws: Aws) -> None:
@@ -159,14 +159,14 @@ def test_a_refusal_ends_when_the_object_is_good(services: Services, aws: Aws) ->
     drop(services, aws, "samples/siren/a.wav", clip("siren"))
     assert drop(services, aws, "samples/siren/b.wav", b"bad") == "refused"
     assert drop(services, aws, "samples/siren/b.wav", clip("siren")) == "duplicate"
-    assert services.catalog.refusals() == []
+    assert services.arrivals.refusals() == []
 
 
 def test_an_answer_is_counted_and_given_even_if_it_cannot_be_counted(
     services: Services, aws: Aws
 ) -> None:
     first = services.classify(clip("siren"))
-    assert services.catalog.statistics()["predictions"] == 1
+    assert services.statistics.totals()["predictions"] == 1
     aws.dynamodb.delete_table(TableName="earshot")
     assert services.classify(clip("siren")) == first
 

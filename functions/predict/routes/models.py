@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
-from predict import schemas
 from predict.requests import UseCases
+from predict.schemas import models as schemas
 
 if TYPE_CHECKING:
     from earshot.bundle import ModelCard

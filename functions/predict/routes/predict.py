@@ -8,8 +8,8 @@ from typing import Annotated
 from earshot.recording import now
 from fastapi import APIRouter, Query
 
-from predict import schemas
 from predict.requests import RECORDING_BODY, Recording, RequestIdentity, UseCases
+from predict.schemas import predict as schemas
 
 router = APIRouter(tags=["predict"])
 

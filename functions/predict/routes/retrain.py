@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from predict import schemas
 from predict.requests import UseCases
+from predict.schemas import retrain as schemas
 
 router = APIRouter(tags=["retrain"])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from predict import schemas
 from predict.requests import UseCases
+from predict.schemas import samples as schemas
 
 router = APIRouter(tags=["samples"])
 
@@ -19,10 +19,10 @@ def samples(services: UseCases) -> schemas.Samples:
         total=standing.total,
         new_samples=standing.new,
         threshold=services.retrain_threshold,
-        recordings=services.catalog.recording_count(),
-        refused=[schemas.Refused(**vars(refusal)) for refusal in services.catalog.refusals()],
+        recordings=services.arrivals.recording_count(),
+        refused=[schemas.Refused(**vars(refusal)) for refusal in services.arrivals.refusals()],
         imports=[
             schemas.Import.model_validate(record, from_attributes=True)
-            for record in services.catalog.imports()
+            for record in services.arrivals.imports()
         ],
     )

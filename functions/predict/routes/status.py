@@ -7,8 +7,8 @@ import time
 from earshot.errors import NoModel
 from fastapi import APIRouter
 
-from predict import schemas
 from predict.requests import UseCases
+from predict.schemas import status as schemas
 
 router = APIRouter(tags=["status"])
 
@@ -25,7 +25,7 @@ def health() -> schemas.Health:
 def status(services: UseCases) -> schemas.Status:
     """Uptime, the version in service, totals, and how far the next training is."""
     standing = services.catalog.standing()
-    totals = services.catalog.statistics()
+    totals = services.statistics.totals()
     last = next(iter(services.catalog.runs(limit=1)), None)
     return schemas.Status(
         name=f"Earshot: {services.application.name}",

@@ -1,4 +1,4 @@
-"""Samples, counts, refusals, runs and statistics, in one DynamoDB table.
+"""Samples, their counts and the training runs, in the DynamoDB table.
 
 ========================  ==================  ==================================================
 ``pk``                    ``sk``              item
@@ -8,10 +8,6 @@
 ``TRAINING``              ``TRAINING``        ``requested_total``, the total at the last request;
                                               ``active_run`` and ``active_until``
 ``RUNS``                  run                 a training run: state, stage, curve, verdicts
-``REFUSED``               object key          an object that could not be used, and why
-``IMPORTS``               object key          an archive that was unpacked: clips, what was ignored
-``RECORDINGS``            object key          an unlabelled recording
-``STATISTICS#<shard>``    ``TOTALS``          ``predictions``, ``uncertain``, ``n#<label>``
 ========================  ==================  ==================================================
 
 A sample's shard is the first hex digit of its identity, so a put and its count meet in the same
@@ -21,14 +17,13 @@ shard, sixteen of which share the writes of a busy label.
 from __future__ import annotations
 
 import json
-import random
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
-from earshot.recording import Import, Refusal, Sample, now
+from earshot.recording import Sample, now
 from earshot.runs import FAILED, REQUESTED, RUNNING, Run, Standing
 from earshot.table import Table
 
@@ -37,13 +32,12 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from earshot.recording import Prediction, Samples
+    from earshot.recording import Samples
 
 SHARDS = "0123456789abcdef"
 # How long a run may wait for its worker, and a worker may be silent, before others go on.
 WAITING_S = 2 * 3600
 SILENCE_S = 600
-REFUSAL_DAYS = 30
 # DynamoDB reserves both words.
 ENDING_NAMES = {"state": "state", "error": "error"}
 
@@ -123,62 +117,6 @@ class Catalog:
             requested_total=int(training.get("requested_total", 0)),
             **_seat(training),
         )
-
-    # --- what was not counted --------------------------------------------------------------
-
-    def refuse(self, refusal: Refusal) -> None:
-        """Record an object that could not be used; the same object again changes nothing."""
-        self._table.put(
-            {
-                "pk": "REFUSED",
-                "sk": refusal.key,
-                "code": refusal.code,
-                "reason": refusal.reason,
-                "refused_at": refusal.refused_at,
-                "expires_at": _in(REFUSAL_DAYS * 86_400),
-            }
-        )
-
-    def refusals(self, limit: int = 100) -> list[Refusal]:
-        """Objects that could not be used, the latest first."""
-        found = [
-            Refusal(item["sk"], item["code"], item["reason"], item["refused_at"])
-            for item in self._table.query("REFUSED")
-        ]
-        return sorted(found, key=lambda refusal: refusal.refused_at, reverse=True)[:limit]
-
-    def note_import(self, record: Import) -> None:
-        """Record how far an archive is; once it is unpacked, an older refusal of it is over."""
-        self._table.put(_import_item(record))
-        if record.state == "unpacked":
-            self._table.delete("REFUSED", record.key)
-
-    def import_of(self, key: str) -> Import | None:
-        """What was recorded of an archive."""
-        item = self._table.get("IMPORTS", key)
-        return _import(item) if item else None
-
-    def imports(self, limit: int = 100) -> list[Import]:
-        """Archives that were unpacked, the latest first."""
-        found = [_import(item) for item in self._table.query("IMPORTS")]
-        return sorted(found, key=lambda record: record.at, reverse=True)[:limit]
-
-    def note_recording(self, key: str, site: str, size: int) -> None:
-        """Record that an unlabelled recording came in."""
-        self._table.put(
-            {
-                "pk": "RECORDINGS",
-                "sk": key,
-                "site": site,
-                "size": size,
-                "state": "received",
-                "received_at": now(),
-            }
-        )
-
-    def recording_count(self) -> int:
-        """How many unlabelled recordings came in."""
-        return sum(1 for _ in self._table.query("RECORDINGS"))
 
     # --- training runs ---------------------------------------------------------------------
 
@@ -301,27 +239,6 @@ class Catalog:
         """The latest runs, the newest first."""
         return [_run(item) for item in self._table.last("RUNS", limit)]
 
-    # --- statistics ------------------------------------------------------------------------
-
-    def count_prediction(self, prediction: Prediction) -> None:
-        """Add one answer to the totals: one write, on one of sixteen shards."""
-        self._table.update(
-            f"STATISTICS#{random.choice(SHARDS)}",
-            "TOTALS",
-            "ADD predictions :one, uncertain :uncertain, #label :one",
-            {"one": 1, "uncertain": int(prediction.decision == "uncertain")},
-            names={"label": f"n#{prediction.label}"},
-        )
-
-    def statistics(self) -> dict[str, int]:
-        """Totals over all shards: ``predictions``, ``uncertain`` and ``n#<label>``."""
-        totals: dict[str, int] = {"predictions": 0, "uncertain": 0}
-        for item in self._table.get_many([(f"STATISTICS#{s}", "TOTALS") for s in SHARDS]):
-            for name, value in item.items():
-                if name not in ("pk", "sk"):
-                    totals[name] = totals.get(name, 0) + int(value)
-        return totals
-
 
 def _in(seconds: int) -> int:
     """So many seconds from now, as DynamoDB's time to live counts: whole seconds since 1970."""
@@ -376,33 +293,6 @@ def _sample(item: dict[str, Any]) -> Sample:
         embedded_by=item["embedded_by"],
         embedding=embedding,
         added_at=item["added_at"],
-    )
-
-
-def _import_item(record: Import) -> dict[str, Any]:
-    return {
-        "pk": "IMPORTS",
-        "sk": record.key,
-        "version": record.version,
-        "state": record.state,
-        "clips": record.clips,
-        "size": record.size,
-        "ignored": list(record.ignored),
-        "ignored_total": record.ignored_total,
-        "at": record.at,
-    }
-
-
-def _import(item: dict[str, Any]) -> Import:
-    return Import(
-        key=item["sk"],
-        version=item["version"],
-        state=item["state"],
-        clips=int(item["clips"]),
-        size=int(item["size"]),
-        ignored=tuple(item["ignored"]),
-        ignored_total=int(item["ignored_total"]),
-        at=item["at"],
     )
 
 

@@ -37,6 +37,7 @@ from earshot.store import IMPORTS, RECORDINGS, SAMPLES, SampleKey, is_folder_mar
 
 if TYPE_CHECKING:
     from earshot.application import Application
+    from earshot.arrivals import Arrivals
     from earshot.bundle import ModelCard
     from earshot.catalog import Catalog
     from earshot.events import Publisher
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from earshot.registry import Champion, Registry
     from earshot.runs import Standing
     from earshot.serving import Serving
+    from earshot.statistics import Statistics
     from earshot.store import Store
 
 logger = logging.getLogger(__name__)
@@ -75,6 +77,8 @@ class Services:
     application: Application
     store: Store
     catalog: Catalog
+    arrivals: Arrivals
+    statistics: Statistics
     registry: Registry
     serving: Serving
     publisher: Publisher
@@ -92,7 +96,7 @@ class Services:
                 explanation = explain(detector, waveform, hearing, prediction.label)
                 prediction = replace(prediction, explanation=explanation)
         try:
-            self.catalog.count_prediction(prediction)
+            self.statistics.count(prediction)
         except (ClientError, BotoCoreError):
             # The answer is right whether or not it could be counted.
             logger.exception("A prediction could not be counted.")
@@ -120,7 +124,7 @@ class Services:
                 f"recordings to {RECORDINGS}<site>/<file>, archives to {IMPORTS}<file>.zip."
             )
         except (BadRecording, BadSample, BadArchive, RecordingTooLarge) as error:
-            self.catalog.refuse(Refusal(key, error.code, str(error), now()))
+            self.arrivals.refuse(Refusal(key, error.code, str(error), now()))
             return Outcome(key, "refused", str(error))
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
@@ -169,7 +173,7 @@ class Services:
         parts = key.removeprefix(RECORDINGS).split("/")
         if len(parts) < 2:
             raise BadKey(f"{key!r} names no site: put it at {RECORDINGS}<site>/<file>.")
-        self.catalog.note_recording(key, parts[0], size)
+        self.arrivals.note_recording(key, parts[0], size)
         return Outcome(key, "recorded")
 
     def unpack(self, key: str) -> Outcome:
@@ -180,7 +184,7 @@ class Services:
         puts the same bytes at the same keys.
         """
         stored = self.store.find(key)
-        known = self.catalog.import_of(key)
+        known = self.arrivals.import_of(key)
         if known and known.version == stored.version and known.state == "unpacked":
             return Outcome(key, "unpacked", f"{known.clips} clips, already")
         archive = Archive(RangedFile(partial(self.store.read_range, stored), stored.size))
@@ -198,9 +202,9 @@ class Services:
             ignored_total=len(contents.ignored),
             at=now(),
         )
-        self.catalog.note_import(record)
+        self.arrivals.note_import(record)
         self.store.write((clip.key, clip.size, archive.open(clip)) for clip in contents.clips)
-        self.catalog.note_import(replace(record, state="unpacked", at=now()))
+        self.arrivals.note_import(replace(record, state="unpacked", at=now()))
         return Outcome(key, "unpacked", f"{record.clips} clips")
 
     # --- training --------------------------------------------------------------------------
