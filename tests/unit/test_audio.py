@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from conftest import encode, sound
 from earshot import errors
-from earshot.audio import decode, resample
+from earshot.audio import audio_format, decode, resample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from media import FRAGMENTED, LIVE, film, record
 
 
 def tone(hz: float, rate: int, duration_s: float = 1.0) -> np.ndarray[Any, Any]:
@@ -32,19 +33,111 @@ def loudest_hz(samples: np.ndarray[Any, Any], rate: int) -> float:
         ("OGG", None),
         ("MP3", None),
         ("RF64", None),
+        ("WAV", "ULAW"),
+        ("WAV", "MS_ADPCM"),
+        ("WAV", "GSM610"),
+        ("WAV", "G721_32"),
         ("AIFF", None),
     ],
 )
 def test_the_kind_is_told_by_content(container: str, subtype: str | None) -> None:
     data = encode(tone(1000, 16_000), container=container, subtype=subtype)
     if container == "AIFF":
-        with pytest.raises(errors.UnsupportedFormat, match="WAV, FLAC, OGG or MP3"):
+        with pytest.raises(errors.UnsupportedFormat, match="WAV, FLAC, OGG, MP3, M4A"):
             decode(data)
         return
     waveform = decode(data)
     assert waveform.sample_rate == 16_000
     assert waveform.duration_s == pytest.approx(1.0, abs=0.1)
     assert loudest_hz(waveform.samples, 16_000) == pytest.approx(1000, abs=2)
+
+
+def onset(rate: int = 48_000) -> np.ndarray[Any, Any]:
+    """Half a second of silence, a second and a half of a tone."""
+    return np.concatenate([np.zeros(rate // 2, dtype=np.float32), tone(1000, rate, 1.5)])
+
+
+# How late a sound may come, in seconds: an encoder's delay, where the file does not tell it.
+UNTOLD = 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "late_s"),
+    [
+        pytest.param("mp4", record(onset(), 48_000, "aac", "ipod"), 0.0, id="m4a of a phone"),
+        pytest.param("mp4", record(onset(), 48_000, "aac", "3gp"), 0.0, id="3gp"),
+        pytest.param("mp4", record(onset(), 48_000, "libopus", "mp4"), 0.0, id="Opus in MP4"),
+        pytest.param(
+            "mp4", record(onset(), 48_000, "aac", "mp4", **FRAGMENTED), UNTOLD, id="fragmented MP4"
+        ),
+        pytest.param("mp4", film(onset(), 48_000, "mp4", ("mpeg4", "aac")), 0.0, id="film"),
+        pytest.param("mp4", film(onset(), 48_000, "mp4", ("mjpeg", "aac")), 0.0, id="cover"),
+        pytest.param("aac", record(onset(), 48_000, "aac", "adts"), UNTOLD, id="bare AAC"),
+        pytest.param(
+            "aac",
+            b"ID3\x04\0\0\0\0\0\x14" + bytes(20) + record(onset(), 48_000, "aac", "adts"),
+            UNTOLD,
+            id="tagged AAC",
+        ),
+        pytest.param("webm", record(onset(), 48_000, "libopus", "webm"), 0.0, id="WebM"),
+        pytest.param(
+            "webm", record(onset(), 48_000, "libopus", "webm", **LIVE), 0.0, id="MediaRecorder"
+        ),
+        pytest.param("webm", film(onset(), 48_000, "webm", ("libvpx", "libopus")), 0.0, id="video"),
+        pytest.param("ogg", record(onset(), 48_000, "libopus", "ogg"), 0.0, id="Opus in Ogg"),
+    ],
+)
+def test_what_phones_and_browsers_record_is_heard_in_time(
+    kind: str, data: bytes, late_s: float
+) -> None:
+    assert audio_format(data) == kind
+    waveform = decode(data)
+    assert waveform.sample_rate == 48_000
+    assert loudest_hz(waveform.samples, 48_000) == pytest.approx(1000, abs=2)
+    start = np.argmax(np.abs(waveform.samples) > 0.05) / 48_000
+    assert start - 0.5 == pytest.approx(late_s / 2, abs=0.001 + late_s / 2)
+    assert waveform.duration_s - 2 == pytest.approx(late_s / 2, abs=0.003 + late_s / 2)
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+def test_lossless_formats_of_ffmpeg_are_the_same_sound_as_a_wav(bits: int) -> None:
+    rng = np.random.default_rng(0)
+    if bits == 16:
+        samples = rng.integers(-(2**15), 2**15, (16_000, 2)).astype(np.int16)
+        alac = record(samples, 48_000, "alac", "ipod", "s16p")
+        flac = record(samples, 48_000, "flac", "ogg", "s16")
+    else:
+        samples = rng.integers(-(2**23), 2**23, (16_000, 2)).astype(np.int32) << 8
+        alac = record(samples, 48_000, "alac", "ipod", "s32p")
+        flac = record(samples, 48_000, "flac", "ogg", "s32")
+    wav = encode(samples, 48_000, subtype=f"PCM_{bits}")
+    assert decode(alac).sha256 == decode(flac).sha256 == decode(wav).sha256
+
+
+def test_channels_of_a_phone_are_averaged() -> None:
+    channels = np.stack([tone(1000, 48_000) * gain for gain in (1, 0.5, 0, 0, 0, 0)], axis=1)
+    pcm = (channels * 32767).astype(np.int16)
+    wav, m4a = encode(pcm, 48_000), record(pcm, 48_000, "alac", "ipod", "s16p")
+    np.testing.assert_allclose(decode(m4a).samples, decode(wav).samples, atol=1e-6)
+
+
+def test_a_reference_to_another_file_is_not_followed() -> None:
+    """FFmpeg would take the samples from the file that a data reference (dref) names."""
+    mp4 = record(onset(), 48_000, "aac", "ipod")
+    path = b"/etc/hostname"
+    alias = bytes(10) + b"\4" + b"root".ljust(27, b"\0") + bytes(12)
+    alias += b"\x08" + b"hostname".ljust(63, b"\0") + bytes(16) + b"\0\1\0\1" + bytes(16)
+    alias += struct.pack(">hH", 2, len(path)) + path + b"\0" + struct.pack(">h", -1)
+    entry = struct.pack(">I4sI", 12 + len(alias), b"alis", 0) + alias
+    reference = struct.pack(">I4sII", 16 + len(entry), b"dref", 0, 1) + entry
+    at = mp4.index(b"dref") - 4
+    old = struct.unpack_from(">I", mp4, at)[0]
+    hostile = bytearray(mp4[:at] + reference + mp4[at + old :])
+    for around in (b"moov", b"trak", b"mdia", b"minf", b"dinf"):
+        place = mp4.index(around) - 4
+        size = struct.unpack_from(">I", mp4, place)[0]
+        struct.pack_into(">I", hostile, place, size + len(reference) - old)
+    assert decode(bytes(hostile)).sha256 == decode(mp4).sha256
 
 
 @settings(max_examples=50, deadline=None)
@@ -106,6 +199,25 @@ def half(container: str) -> bytes:
     return data[: len(data) // 2]
 
 
+def cut(data: bytes, by: int) -> bytes:
+    return data[:-by]
+
+
+def without_index() -> bytes:
+    """What a phone leaves whose battery went before the index was written."""
+    data = record(tone(1000, 48_000), 48_000, "aac", "ipod")
+    return data[: data.index(b"moov") - 4]
+
+
+def mp4_of_hours() -> bytes:
+    """One whose media, and each of whose packets, claim to last for hours."""
+    pcm = (tone(1000, 16_000) * 32767).astype(np.int16)
+    data = bytearray(record(pcm, 16_000, "alac", "ipod", "s16p").replace(b"edts", b"free"))
+    struct.pack_into(">I", data, data.index(b"mdhd") + 20, 0x7FFFFFFF)
+    struct.pack_into(">I", data, data.index(b"stts") + 16, 1 << 29)
+    return bytes(data)
+
+
 def huge_claim() -> bytes:
     """A FLAC header that claims hours for a few bytes."""
     data = bytearray(encode(tone(1000, 16_000), container="FLAC"))
@@ -135,6 +247,71 @@ def huge_claim() -> bytes:
         pytest.param(b"RIFF\x24\0\0\0WAVEfmt ", errors.BadRecording, ".", id="header only"),
         pytest.param(b"fLaC" + bytes(100), errors.UndecodableRecording, "damaged", id="flac"),
         pytest.param(b"ID3" + bytes(300), errors.BadRecording, ".", id="mp3 without frames"),
+        pytest.param(b"\xff\xf1" + bytes(100), errors.EmptyRecording, "no samples", id="aac"),
+        pytest.param(b"\x1a\x45\xdf\xa3" + bytes(100), errors.BadRecording, ".", id="webm"),
+        pytest.param(b"\0\0\0\x10ftypM4A \0\0\0\0", errors.TruncatedRecording, "moov", id="mp4"),
+        pytest.param(without_index(), errors.TruncatedRecording, "moov", id="unfinished mp4"),
+        pytest.param(
+            cut(record(tone(1000, 48_000), 48_000, "aac", "ipod"), 1),
+            errors.TruncatedRecording,
+            "cut short",
+            id="truncated mp4",
+        ),
+        pytest.param(
+            cut(record(tone(1000, 48_000), 48_000, "aac", "adts"), 1),
+            errors.TruncatedRecording,
+            "cut short",
+            id="truncated aac",
+        ),
+        pytest.param(
+            cut(record(tone(1000, 48_000), 48_000, "libopus", "webm"), 1),
+            errors.TruncatedRecording,
+            "cut short",
+            id="truncated webm",
+        ),
+        pytest.param(
+            cut(record(tone(1000, 48_000), 48_000, "libopus", "webm", **LIVE), 1),
+            errors.TruncatedRecording,
+            "cut short",
+            id="truncated stream",
+        ),
+        pytest.param(
+            cut(record(tone(1000, 48_000), 48_000, "libopus", "ogg"), 1),
+            errors.TruncatedRecording,
+            "cut short",
+            id="truncated opus",
+        ),
+        pytest.param(
+            cut(encode(tone(1000, 16_000), container="RF64"), 1),
+            errors.TruncatedRecording,
+            "cut short",
+            id="truncated rf64",
+        ),
+        pytest.param(
+            record(tone(1000, 48_000), 48_000, "ac3", "mp4"),
+            errors.UnsupportedFormat,
+            "'ac-3', which is not read",
+            id="Dolby in MP4",
+        ),
+        pytest.param(
+            record(tone(1000, 48_000), 48_000, "libmp3lame", "mp4"),
+            errors.UnsupportedFormat,
+            "mp3",
+            id="MP3 in MP4",
+        ),
+        pytest.param(
+            record(tone(1000, 48_000), 48_000, "mp2", "matroska"),
+            errors.UnsupportedFormat,
+            "mp2",
+            id="MP2 in Matroska",
+        ),
+        pytest.param(
+            film(onset(), 48_000, "mp4", ("mpeg4", "aac")).replace(b"soun", b"text"),
+            errors.EmptyRecording,
+            "no sound track",
+            id="silent film",
+        ),
+        pytest.param(mp4_of_hours(), errors.RecordingTooLong, "600 s", id="mp4 of hours"),
         pytest.param(huge_claim(), errors.RecordingTooLong, "600 s", id="claims hours"),
         pytest.param(
             encode(np.zeros(500_000 * 121), rate=500_000, container="FLAC"),
@@ -176,9 +353,18 @@ def test_a_streamed_wav_of_unknown_length_is_not_called_truncated() -> None:
     assert decode(bytes(data)).duration_s == pytest.approx(4.0)
 
 
+_FILES = {
+    container: encode(sound("gunshot")[:8000], container=container)
+    for container in ("WAV", "FLAC", "OGG", "MP3")
+} | {
+    container: record(sound("gunshot")[:24_000], 48_000, codec, container)
+    for codec, container in (("aac", "ipod"), ("aac", "adts"), ("libopus", "webm"))
+}
+
+
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from(["WAV", "FLAC", "OGG", "MP3"]),
+    st.sampled_from(sorted(_FILES)),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=20),
     st.floats(0.0, 1.0),
 )
@@ -193,9 +379,3 @@ def test_a_damaged_file_is_decoded_or_refused_never_a_crash(
     except errors.BadRecording:
         return
     assert np.isfinite(waveform.samples).all()
-
-
-_FILES = {
-    container: encode(sound("gunshot")[:8000], container=container)
-    for container in ("WAV", "FLAC", "OGG", "MP3")
-}
