@@ -11,10 +11,12 @@ import importlib
 import io
 import json
 import logging
+import pickle
 import signal
 import sys
 import threading
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -24,6 +26,9 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.parsing import validators
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser  # type: ignore[attr-defined]
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined]
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -149,6 +154,23 @@ def _addressed(transact_items: list[dict[str, Any]]) -> Iterable[tuple[str, dict
             yield write["TableName"], write.get("Item") or write["Key"]
 
 
+def _update_quickly() -> None:
+    """Let moto parse an expression once, copy it by pickle, and ask a walk once what it is for.
+
+    It parses twice for every update, copies node by node, and asks at every node: together that is
+    a third of an update's time.
+    """
+    UpdateExpressionParser.make = lru_cache(1024)(UpdateExpressionParser.make)
+    validators.deepcopy = _copy  # type: ignore[assignment,attr-defined]
+    DepthFirstTraverser.nodes_to_be_processed = lru_cache(16)(
+        DepthFirstTraverser.nodes_to_be_processed
+    )
+
+
+def _copy(expression: Any) -> Any:
+    return pickle.loads(pickle.dumps(expression))
+
+
 def _import_cloudformation() -> None:
     """Before the first request, and without asking botocore for EC2's regions.
 
@@ -175,6 +197,7 @@ def serve(port: int, data: Path | None, region: str) -> None:
         logging.getLogger(chatty).setLevel(logging.ERROR)
     _import_cloudformation()
     DynamoDBBackend.transact_write_items = _transact_write_items_cheaply  # type: ignore[assignment]
+    _update_quickly()
     application = OneAtATime(DomainDispatcherApplication(create_backend_app), keeper, region)
     if keeper:
         threading.Thread(target=application.keep_messages_forever, daemon=True).start()
