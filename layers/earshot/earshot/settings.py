@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from earshot.errors import BadSettings
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 N = TypeVar("N", int, float)
 
+# As browsers write the header Origin: no path, not even a slash.
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/,?#*]+")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -21,7 +25,8 @@ class Settings:
 
     ``application`` is a TOML file, ``default_bundle`` a folder that need not exist,
     ``retrain_threshold`` counts samples, ``reload_s`` is in seconds, ``backbone`` replaces the
-    application's unless it is empty.
+    application's unless it is empty. ``auth`` says whether the API asks for tokens, and pages from
+    ``cors_origins`` may call it; ``*`` is any page.
     """
 
     recordings_bucket: str
@@ -33,12 +38,15 @@ class Settings:
     retrain_threshold: int
     reload_s: float
     backbone: str = ""
+    auth: Literal["token", "off"] = "token"
+    cors_origins: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Read every setting; raises BadSettings naming the variable that is missing or wrong.
 
-        EARSHOT_BACKBONE alone need not be set: AWS has its own mind on empty variables.
+        EARSHOT_BACKBONE and EARSHOT_CORS_ORIGINS need not be set: AWS has its own mind on empty
+        variables. Nor need EARSHOT_AUTH: nobody opens an API by forgetting it.
         """
 
         def read(name: str) -> str:
@@ -60,6 +68,24 @@ class Settings:
                 )
             return value
 
+        def auth() -> Literal["token", "off"]:
+            match environment.get("EARSHOT_AUTH", "token"):
+                case "token" | "off" as value:
+                    return value
+                case other:
+                    raise BadSettings(f"EARSHOT_AUTH must be token or off, not {other!r}.")
+
+        def origins() -> tuple[str, ...]:
+            parts = environment.get("EARSHOT_CORS_ORIGINS", "").split(",")
+            named = tuple(part.strip() for part in parts if part.strip())
+            for origin in named:
+                if not _ORIGIN.fullmatch(origin):
+                    raise BadSettings(
+                        "EARSHOT_CORS_ORIGINS must be * or origins such as https://example.org, "
+                        f"separated by commas; {origin!r} is none."
+                    )
+            return named
+
         return cls(
             recordings_bucket=read("recordings_bucket"),
             artifacts_bucket=read("artifacts_bucket"),
@@ -70,4 +96,6 @@ class Settings:
             retrain_threshold=positive("retrain_threshold", int),
             reload_s=positive("reload_s", float),
             backbone=environment.get("EARSHOT_BACKBONE", ""),
+            auth=auth(),
+            cors_origins=origins(),
         )

@@ -1,0 +1,109 @@
+"""Who may call which route, and from which pages."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Annotated
+
+from earshot.errors import TokenRequired
+from earshot.tokens import Scope, Tokens
+from fastapi import APIRouter, Depends, FastAPI, Request, Security
+from fastapi.params import Security as Guard
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.middleware.cors import CORSMiddleware
+
+# The scope that each route asks for. /docs and /openapi.json are open, too.
+OPEN = None
+SCOPES: dict[str, Scope | None] = {
+    "GET /": OPEN,
+    "GET /health": OPEN,
+    "POST /predict": "predict",
+    "GET /classes": "predict",
+    "GET /status": "predict",
+    "GET /metrics": "predict",
+    "GET /samples": "predict",
+    "GET /retrain": "predict",
+    "GET /retrain/{run}": "predict",
+    "GET /models": "predict",
+    "GET /models/{version}": "predict",
+    "GET /recordings": "predict",
+    "GET /recordings/{recording}": "predict",
+    "GET /recordings/{recording}/detections": "predict",
+    "GET /review": "predict",
+    "GET /review/{review}/clip": "predict",
+    "POST /samples": "write",
+    "POST /uploads": "write",
+    "POST /uploads/{upload_id}/complete": "write",
+    "DELETE /uploads/{upload_id}": "write",
+    "POST /retrain": "write",
+    "POST /review/{review}": "write",
+    "POST /models/{version}/promote": "admin",
+    "POST /models/rollback": "admin",
+}
+
+_bearer = HTTPBearer(
+    scheme_name="token",
+    description="`earshot token create NAME --scope predict|write|admin` makes one.",
+    auto_error=False,
+)
+
+
+def include(app: FastAPI, routers: list[APIRouter], tokens: Tokens | None) -> None:
+    """Put routes into the application, each behind the scope of its row.
+
+    One that has no row is the administrator's. Without ``tokens`` they all are open.
+    """
+    # What is no APIRoute takes no dependencies: it does not get in.
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    for scope, group in groupby(routes, needed):
+        guards = [_guard(tokens, scope)] if tokens and scope else []
+        app.include_router(APIRouter(routes=list(group)), dependencies=guards)
+
+
+def needed(route: APIRoute) -> Scope | None:
+    """The scope of a route; None when it is open."""
+    (method,) = list(route.methods or ())
+    return SCOPES.get(f"{method} {route.path}", "admin")
+
+
+def _guard(tokens: Tokens, scope: Scope) -> Guard:
+    def admit(
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> None:
+        """Raise TokenRequired, TokenInvalid or ScopeMissing."""
+        if credentials is None:
+            raise TokenRequired(
+                "Send a token in the header 'Authorization: Bearer <token>'. `earshot token "
+                "create` makes one."
+            )
+        request.state.caller = tokens.check(credentials.credentials.strip(), scope).name
+
+    guard: Guard = Security(admit, scopes=[scope])
+    return guard
+
+
+def caller(request: Request) -> str | None:
+    """The name of the token that came with a request; None where none is asked for."""
+    return getattr(request.state, "caller", None)
+
+
+Caller = Annotated[str | None, Depends(caller)]
+
+
+def across(app: FastAPI, origins: tuple[str, ...]) -> FastAPI | CORSMiddleware:
+    """Let pages of other origins call an application; without any it stays as it is.
+
+    Around everything, so that every answer can be read there, the refusals and failures as well.
+    Browsers send no credentials of their own along: a token is no cookie.
+    """
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=("Authorization", "Content-Type"),
+        expose_headers=("X-Request-Id",),
+    )
