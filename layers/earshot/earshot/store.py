@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import unicodedata
+from base64 import b64encode
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from earshot.audio import SUFFIXES
-from earshot.errors import BadKey, RecordingTooLarge
+from earshot.errors import BadKey, RecordingTooLarge, UploadNotFound
+from earshot.names import plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
     from mypy_boto3_s3 import S3Client
@@ -31,8 +35,6 @@ WHOLE_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 18
 # Puts at once: under the ten connections that boto3 pools, and 64 MB of the largest.
 PUTS = 8
-
-LABEL_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -53,24 +55,7 @@ class SampleKey:
         if not key.startswith(SAMPLES) or len(parts) < 2 or not parts[-1]:
             raise BadKey(f"{key!r} does not name a sample: put it at samples/<label>/<file>.")
         given, *folders = parts[:-1]
-        # macOS takes letters and their accents apart; a label is the same however it is written.
-        label = unicodedata.normalize("NFC", given)
-        if not _is_label(label):
-            raise BadKey(
-                f"{label!r} cannot be a label: use up to 64 letters, digits, spaces, '_', '.', "
-                "\"'\" or '-', the first one a letter, a digit or '_'."
-            )
-        return cls(label, "/".join(folders) or None)
-
-
-def _is_label(text: str) -> bool:
-    """Letters and digits of any script, with their marks, and few signs."""
-    return 0 < len(text) <= LABEL_LENGTH and all(
-        letter.isalnum()
-        or letter == "_"
-        or (place > 0 and (letter in " .'-" or unicodedata.category(letter).startswith("M")))
-        for place, letter in enumerate(text)
-    )
+        return cls(plain_name(given, "a label"), "/".join(folders) or None)
 
 
 def is_folder_marker(key: str) -> bool:
@@ -91,6 +76,22 @@ class Stored:
     size: int
     version: str
     pinned: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A presigned form: POST ``fields`` to ``url``, and after them the file, as ``file``."""
+
+    url: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A part of an unfinished upload: ``size`` in bytes, ``etag`` as S3 wants it back."""
+
+    size: int
+    etag: str
 
 
 class Store:
@@ -132,6 +133,98 @@ class Store:
         )
         return answer["Body"].read()
 
+    # --- uploads by others ------------------------------------------------------------------
+
+    def size(self, key: str) -> int | None:
+        """How many bytes the object has, None when there is none."""
+        try:
+            return self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "404":
+                return None
+            raise
+
+    def form(self, key: str, size: int, kind: str, sha256: str | None, seconds: int) -> Form:
+        """A form that takes one file, of ``size`` bytes and the media type ``kind``, to ``key``.
+
+        With the ``sha256`` of its bytes, in hex, S3 takes no other content.
+        """
+        fields = {"Content-Type": kind}
+        if sha256:
+            fields["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(sha256)).decode()
+        signed = self._client.generate_presigned_post(
+            self.bucket,
+            key,
+            Fields=dict(fields),
+            Conditions=[
+                ["content-length-range", size, size],
+                *({name: value} for name, value in fields.items()),
+            ],
+            ExpiresIn=seconds,
+        )
+        return Form(signed["url"], signed["fields"])
+
+    def unfinished(self, key: str) -> str | None:
+        """The newest unfinished upload of ``key``."""
+        answer = self._client.list_multipart_uploads(Bucket=self.bucket, Prefix=key)
+        begun = [one for one in answer.get("Uploads", []) if one["Key"] == key]
+        newest = max(begun, key=lambda one: one["Initiated"], default=None)
+        return newest["UploadId"] if newest else None
+
+    def begin(self, key: str, kind: str) -> str:
+        """Begin an upload in parts; returns its id."""
+        return self._client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=kind)[
+            "UploadId"
+        ]
+
+    def part_url(self, key: str, upload_id: str, number: int, size: int, seconds: int) -> str:
+        """Where one part, of exactly ``size`` bytes, is put by PUT."""
+        return self._client.generate_presigned_url(
+            "upload_part",
+            Params={
+                "Bucket": self.bucket,
+                "Key": key,
+                "UploadId": upload_id,
+                "PartNumber": number,
+                "ContentLength": size,
+            },
+            ExpiresIn=seconds,
+        )
+
+    def parts(self, key: str, upload_id: str) -> dict[int, StoredPart]:
+        """The parts that are there, by their number; raises UploadNotFound."""
+        pages = self._client.get_paginator("list_parts").paginate(
+            Bucket=self.bucket, Key=key, UploadId=upload_id
+        )
+        with _known(upload_id):
+            return {
+                part["PartNumber"]: StoredPart(part["Size"], part["ETag"])
+                for page in pages
+                for part in page.get("Parts", [])
+            }
+
+    def complete(self, key: str, upload_id: str, parts: dict[int, StoredPart]) -> None:
+        """Make one object of parts; raises UploadNotFound."""
+        with _known(upload_id):
+            self._client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={
+                    "Parts": [
+                        {"PartNumber": number, "ETag": part.etag}
+                        for number, part in sorted(parts.items())
+                    ]
+                },
+            )
+
+    def abandon(self, key: str, upload_id: str) -> None:
+        """Forget an upload and its parts; raises UploadNotFound."""
+        with _known(upload_id):
+            self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+
+    # --- writing ----------------------------------------------------------------------------
+
     def write(self, objects: Iterable[tuple[str, int, BinaryIO]]) -> None:
         """Put objects, given as key, size in bytes and a stream that is read and closed here.
 
@@ -154,3 +247,17 @@ class Store:
                 under_way.append(pool.submit(put))
             for put_before in under_way:
                 put_before.result()
+
+
+@contextmanager
+def _known(upload_id: str) -> Iterator[None]:
+    """Tell in our terms that S3 knows no such upload."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchUpload":
+            raise UploadNotFound(
+                f"There is no unfinished upload {upload_id[:100]!r} of this key: it is over, or "
+                "was never begun. Ask POST /uploads again."
+            ) from error
+        raise
