@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -16,11 +17,24 @@ if TYPE_CHECKING:
 
 Decision = Literal["accepted", "uncertain"]
 ImportState = Literal["unpacking", "unpacked"]
+RecordingState = Literal["received", "analysed", "refused"]
+Verdict = Literal["confirm", "correct", "reject"]
 
 
 def now() -> str:
     """The present moment in UTC, ISO 8601 to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment(time.time())
+
+
+def moment(seconds: float) -> str:
+    """A moment, told in seconds since the epoch, in the same form."""
+    then = datetime.fromtimestamp(seconds, UTC)
+    return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def object_id(key: str) -> str:
+    """An object's id: sixteen hex digits, the same for one key at any time, safe in a URL."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +112,10 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was heard in a recording; ``probabilities`` has every label of the model."""
+    """What was heard in a recording; ``probabilities`` has every label of the model.
+
+    ``processing_ms`` is what it took from bytes to this; 0 where nobody measured.
+    """
 
     label: str
     class_id: int
@@ -109,6 +126,8 @@ class Prediction:
     model_version: str
     duration_s: float
     explanation: Explanation | None = None
+    # How long it took says nothing of what was heard.
+    processing_ms: float = field(default=0.0, compare=False)
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The ``k`` most probable labels, the best first."""
@@ -141,3 +160,101 @@ class Import:
     ignored: tuple[str, ...]
     ignored_total: int
     at: str
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Where one label was heard from the first window to the last, and how surely.
+
+    ``peak_confidence`` is the highest of the windows' probabilities, ``mean_confidence`` their
+    mean.
+    """
+
+    start_s: float
+    end_s: float
+    label: str
+    peak_confidence: float
+    mean_confidence: float
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What one model version detected in one recording.
+
+    ``background`` is the label that makes no detections; ``labels`` has every label of the model;
+    ``high_hz`` is the highest frequency that the model could hear in the recording.
+    """
+
+    recording: str
+    key: str
+    site: str
+    duration_s: float
+    high_hz: float
+    model_version: str
+    labels: tuple[str, ...]
+    background: str | None
+    detections: tuple[Detection, ...]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A window of a recording that the model is not sure of.
+
+    ``margin`` is by how much the best label's probability, ``confidence``, exceeds the second's.
+    """
+
+    start_s: float
+    end_s: float
+    label: str
+    confidence: float
+    margin: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class FieldRecording:
+    """An unlabelled recording: what came in, and what became of it.
+
+    ``recording`` is its id; ``size`` in bytes; ``version`` names the object's content at ``key``.
+    ``code`` and ``reason`` say why it is refused, or still waits. ``results`` is the key of its
+    Detections in the artifacts bucket, ``detections`` counts them by label.
+    """
+
+    recording: str
+    key: str
+    site: str
+    size: int
+    version: str
+    state: RecordingState
+    received_at: str
+    code: str | None = None
+    reason: str | None = None
+    analysed_at: str | None = None
+    duration_s: float | None = None
+    model_version: str | None = None
+    results: str | None = None
+    detections: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Review:
+    """A doubt that a person is asked about, and what the person said.
+
+    ``clip`` is the key of the stretch's audio in the artifacts bucket. Once there is a verdict,
+    ``reviewed_label`` is what the stretch was said to be, None when it was rejected, and
+    ``sample`` the key that its audio became a sample by.
+    """
+
+    review: str
+    recording: str
+    key: str
+    site: str
+    doubt: Doubt
+    clip: str
+    model_version: str
+    queued_at: str
+    verdict: Verdict | None = None
+    reviewed_label: str | None = None
+    sample: str | None = None
+    reviewed_by: str | None = None
+    reviewed_at: str | None = None

@@ -1,0 +1,100 @@
+"""Field recordings, and what was detected in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from earshot.detections import select
+from earshot.errors import NotAnalysed, RecordingNotFound, ResultsNotFound, UnknownLabel
+from earshot.formats import FORMATS
+from fastapi import APIRouter, Path, Query, Response
+
+from predict.manual import responses
+from predict.requests import UseCases
+from predict.schemas import recordings as schemas
+
+router = APIRouter(tags=["recordings"])
+
+Id = Annotated[
+    str,
+    Path(
+        pattern=r"^[0-9a-f]{16}$",
+        description="As `GET /recordings` names it.",
+        examples=["9b1f6d0c2e7a4853"],
+    ),
+]
+
+# What ``next`` looks like: a time and an id.
+CURSOR = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z_[0-9a-f]{16}$"
+
+
+@router.get("/recordings")
+def recordings(
+    services: UseCases,
+    site: Annotated[
+        str | None, Query(min_length=1, max_length=200, description="Only those of a site.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many at once.")] = 50,
+    cursor: Annotated[
+        str | None, Query(pattern=CURSOR, description="`next` of the page before.")
+    ] = None,
+) -> schemas.Recordings:
+    """Unlabelled recordings, the latest first: what came in below `recordings/<site>/`."""
+    found, rest = services.analysis.recordings(site, limit, cursor or "")
+    return schemas.Recordings(
+        recordings=[
+            schemas.Recording.model_validate(record, from_attributes=True) for record in found
+        ],
+        next=rest,
+    )
+
+
+@router.get("/recordings/{recording}", responses=responses(RecordingNotFound))
+def recording(services: UseCases, recording: Id) -> schemas.Recording:
+    """One recording: whether it is analysed, and how much was detected."""
+    record = services.analysis.recording(recording)
+    return schemas.Recording.model_validate(record, from_attributes=True)
+
+
+@router.get(
+    "/recordings/{recording}/detections",
+    response_model=schemas.Detections,
+    responses={
+        200: {
+            "content": {
+                form.media_type.partition(";")[0]: {"schema": {"type": "string"}}
+                for name, form in FORMATS.items()
+                if name != "json"
+            }
+        },
+        **responses(RecordingNotFound, ResultsNotFound, NotAnalysed, UnknownLabel),
+    },
+)
+def detections(
+    services: UseCases,
+    recording: Id,
+    form: Annotated[
+        Literal["json", "csv", "raven", "audacity"],
+        Query(alias="format", description="Raven's selection table, Audacity's label track."),
+    ] = "json",
+    label: Annotated[
+        list[str] | None, Query(max_length=100, description="Only these labels.")
+    ] = None,
+    min_confidence: Annotated[
+        float, Query(ge=0, le=1, description="Only those that peak at it or above.")
+    ] = 0.0,
+) -> Response:
+    """What was detected in a recording, as a file to download or to read on."""
+    found = select(services.analysis.detections(recording), label or (), min_confidence)
+    chosen = FORMATS[form]
+    name = quote(found.key.rpartition("/")[2].rpartition(".")[0] or recording, safe="")
+    disposition = "inline" if form == "json" else "attachment"
+    return Response(
+        chosen.write(found),
+        media_type=chosen.media_type,
+        headers={
+            # RFC 6266 with RFC 8187: any name, in ASCII.
+            "content-disposition": f"{disposition}; filename*=UTF-8''{name}{chosen.suffix}"
+        },
+    )

@@ -1,0 +1,69 @@
+"""The review queue: what the model was unsure of, and what people say of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from earshot.analysis import CLIP_TYPE
+from earshot.errors import BadKey, ResultsNotFound, ReviewConflict, ReviewNotFound, UnknownLabel
+from fastapi import APIRouter, Path, Query, Response
+
+from predict.auth import Caller
+from predict.manual import responses
+from predict.requests import UseCases
+from predict.schemas import review as schemas
+
+router = APIRouter(tags=["review"])
+
+Id = Annotated[
+    str,
+    Path(
+        pattern=r"^[0-9a-f]{16}$",
+        description="As `GET /review` names it.",
+        examples=["51c0a7e2f39d8b64"],
+    ),
+]
+
+
+@router.get("/review")
+def queue(
+    services: UseCases, limit: Annotated[int, Query(ge=1, le=100, description="How many.")] = 20
+) -> schemas.Queue:
+    """Stretches of recordings that wait for a person, the least certain first."""
+    return schemas.Queue(
+        reviews=[
+            schemas.Review.model_validate(review, from_attributes=True)
+            for review in services.reviews.waiting(limit)
+        ]
+    )
+
+
+@router.get(
+    "/review/{review}/clip",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Its audio, a 16-bit WAV file.",
+            "content": {CLIP_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **responses(ReviewNotFound, ResultsNotFound),
+    },
+)
+def clip(services: UseCases, review: Id) -> Response:
+    """Listen to a stretch before you judge it."""
+    return Response(services.reviews.clip(review), media_type=CLIP_TYPE)
+
+
+@router.post(
+    "/review/{review}",
+    responses=responses(ReviewNotFound, ResultsNotFound, ReviewConflict, BadKey, UnknownLabel),
+)
+def decide(
+    services: UseCases, review: Id, answer: schemas.Answer, caller: Caller
+) -> schemas.Review:
+    """Confirm, correct or reject a guess; all but `reject` make a labelled sample of its audio.
+
+    The same answer again changes nothing; another one is a 409, the first stands.
+    """
+    decided = services.reviews.decide(review, answer.verdict, answer.label, caller or answer.by)
+    return schemas.Review.model_validate(decided, from_attributes=True)

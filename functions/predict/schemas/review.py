@@ -1,0 +1,116 @@
+"""What a person is asked about, and what the person says."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from predict.schemas.models import Words
+
+REVIEW: dict[str, Any] = {
+    "review": "51c0a7e2f39d8b64",
+    "recording": "9b1f6d0c2e7a4853",
+    "key": "recordings/ridge/20261121_060000.WAV",
+    "site": "ridge",
+    "doubt": {
+        "start_s": 48.0,
+        "end_s": 52.0,
+        "label": "explosion",
+        "confidence": 0.46,
+        "margin": 0.05,
+        "probabilities": {
+            "casual": 0.08,
+            "explosion": 0.46,
+            "gunshot": 0.41,
+            "siren": 0.05,
+        },
+    },
+    "model_version": "20261121-101500-3f1c22ab",
+    "queued_at": "2026-11-21T10:15:01.456Z",
+    "verdict": "correct",
+    "reviewed_label": "gunshot",
+    "sample": "samples/gunshot/9b1f6d0c2e7a4853/00048.000-00052.000-51c0a7e2f39d8b64.wav",
+    "reviewed_by": "Ada",
+    "reviewed_at": "2026-11-21T11:02:03.004Z",
+}
+
+
+class Doubt(BaseModel):
+    """A stretch of a recording that the model is not sure of."""
+
+    start_s: float = Field(description="From the recording's start.")
+    end_s: float
+    label: str = Field(description="The model's guess.")
+    confidence: float = Field(description="The guess's probability.")
+    margin: float = Field(description="By how much it exceeds the next label's: 0 is least sure.")
+    probabilities: dict[str, float]
+
+
+class Review(BaseModel):
+    """A stretch of a recording, and what a person said of it."""
+
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={"example": REVIEW},
+    )
+
+    review: str = Field(description="Its id. `GET /review/{review}/clip` lets you listen.")
+    recording: str
+    key: str
+    site: str
+    doubt: Doubt
+    model_version: str
+    queued_at: str
+    verdict: Literal["confirm", "correct", "reject"] | None = Field(
+        description="Null while it waits. One that waits in spite of a verdict was interrupted: "
+        "send the same verdict again."
+    )
+    reviewed_label: str | None = Field(description="What it was said to be; null if rejected.")
+    sample: str | None = Field(description="The key that its audio became a sample by.")
+    reviewed_by: str | None
+    reviewed_at: str | None
+
+
+class Queue(BaseModel):
+    """What waits for a person, the least certain first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "reviews": [
+                    {
+                        **REVIEW,
+                        "verdict": None,
+                        "reviewed_label": None,
+                        "sample": None,
+                        "reviewed_by": None,
+                        "reviewed_at": None,
+                    }
+                ]
+            }
+        }
+    )
+
+    reviews: list[Review]
+
+
+class Answer(BaseModel):
+    """What a person says of a stretch."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"verdict": "correct", "label": "gunshot", "by": "Ada"}}
+    )
+
+    verdict: Literal["confirm", "correct", "reject"] = Field(
+        description="`confirm`: it is what the model guessed. `correct`: it is `label`. `reject`: "
+        "nothing to learn from, as when two sounds overlap."
+    )
+    label: str | None = Field(default=None, description="What it is; with `correct` alone.")
+    by: Words = Field(default="api", description="Who says so; a token's name goes before it.")
+
+    @model_validator(mode="after")
+    def _label_goes_with_correct(self) -> Answer:
+        if (self.label is not None) != (self.verdict == "correct"):
+            raise ValueError("`label` goes with the verdict `correct`, and with no other")
+        return self

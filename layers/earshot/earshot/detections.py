@@ -1,0 +1,129 @@
+"""What the windows of a recording amount to: detections, and what a person should be asked about.
+
+Pure functions over a Hearing. The windows of a recording that was heard in parts amount to the
+same when they are put together first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from earshot.detector import accepted
+from earshot.errors import UnknownLabel
+from earshot.recording import Detection, Detections, Doubt
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from earshot.bundle import ModelCard
+    from earshot.detector import Hearing
+    from earshot.recording import Samples
+
+# So many windows of one recording go into the review queue at most: one noisy night must not
+# bury all others.
+MOST_DOUBTS = 3
+# From this margin on, an answer that is accepted is not worth a person's time.
+CLEAR_MARGIN = 0.5
+
+
+def detect(
+    hearing: Hearing, card: ModelCard, duration_s: float, background: str | None
+) -> tuple[Detection, ...]:
+    """Neighbouring windows whose answers are accepted and agree, merged, in the order of time.
+
+    A window is accepted as a prediction is: as confident as its label wants, of nothing too
+    novel. ``background``, what an application calls silence or everyday sound, is no detection:
+    nobody would go there. With windows that overlap, detections of two labels may.
+    """
+    best = hearing.probabilities.argmax(axis=1)
+    counts = _accepted(hearing, card)
+    if background in card.labels:
+        counts &= best != card.labels.index(background)
+    heard = np.where(counts, best, -1)
+    found = []
+    for part in np.split(np.arange(len(heard)), np.flatnonzero(np.diff(heard)) + 1):
+        label = heard[part[0]]
+        if label < 0:
+            continue
+        confidences = hearing.probabilities[part, label]
+        found.append(
+            Detection(
+                start_s=_start(hearing, part[0]),
+                end_s=_end(hearing, part[-1], card, duration_s),
+                label=card.labels[label],
+                peak_confidence=round(float(confidences.max()), 4),
+                mean_confidence=round(float(confidences.mean()), 4),
+            )
+        )
+    return tuple(found)
+
+
+def doubts(hearing: Hearing, card: ModelCard, duration_s: float) -> tuple[Doubt, ...]:
+    """The windows that the model is least sure of, the least sure first; none overlap.
+
+    Sureness is the margin between the two best labels (margin sampling: Scheffer, Decomain and
+    Wrobel, 2001; Settles, Active Learning Literature Survey, 2009, section 3.1). Asked about are
+    windows that are not accepted, and those with less than CLEAR_MARGIN.
+    """
+    ranked = np.sort(hearing.probabilities, axis=1)
+    margins = ranked[:, -1] - ranked[:, -2]
+    unsure = ~_accepted(hearing, card) | (margins < CLEAR_MARGIN)
+    chosen: list[Doubt] = []
+    for at in sorted(np.flatnonzero(unsure).tolist(), key=lambda at: float(margins[at])):
+        start_s, end_s = _start(hearing, at), _end(hearing, at, card, duration_s)
+        if any(start_s < other.end_s and other.start_s < end_s for other in chosen):
+            continue
+        best = int(hearing.probabilities[at].argmax())
+        chosen.append(
+            Doubt(
+                start_s=start_s,
+                end_s=end_s,
+                label=card.labels[best],
+                confidence=round(float(hearing.probabilities[at, best]), 4),
+                margin=round(float(margins[at]), 4),
+                probabilities=_by_label(card, hearing.probabilities[at]),
+            )
+        )
+        if len(chosen) == MOST_DOUBTS:
+            break
+    return tuple(chosen)
+
+
+def select(found: Detections, labels: Collection[str], min_confidence: float) -> Detections:
+    """The detections of some labels, or by none of all, that peak at a confidence or above it.
+
+    Raises UnknownLabel for a label that the model does not have.
+    """
+    if strangers := set(labels) - set(found.labels):
+        raise UnknownLabel(
+            f"{min(strangers)!r} is not a label of the model that heard this recording: use "
+            f"{', '.join(found.labels)}."
+        )
+    kept = (
+        one
+        for one in found.detections
+        if (not labels or one.label in labels) and one.peak_confidence >= min_confidence
+    )
+    return replace(found, detections=tuple(kept))
+
+
+def _accepted(hearing: Hearing, card: ModelCard) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    thresholds = np.array([card.thresholds[label] for label in card.labels])
+    return accepted(hearing.probabilities, hearing.novelty, thresholds, card.novelty_threshold)
+
+
+def _start(hearing: Hearing, at: int) -> float:
+    return round(float(hearing.starts[at]), 3)
+
+
+def _end(hearing: Hearing, at: int, card: ModelCard, duration_s: float) -> float:
+    """A window's end; that of a short recording's only window is the recording's."""
+    return round(min(float(hearing.starts[at]) + card.window_s, duration_s), 3)
+
+
+def _by_label(card: ModelCard, probabilities: Samples) -> dict[str, float]:
+    pairs = zip(card.labels, probabilities, strict=True)
+    return {label: round(float(probability), 4) for label, probability in pairs}
