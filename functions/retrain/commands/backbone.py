@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from earshot.cli import AsJson, Endpoint, s3
 from earshot.errors import BadBackbone, UnknownBackbone
-from earshot.registry import Registry
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
@@ -126,6 +125,8 @@ def import_network(
 
 def _keep(backbone: Backbone, bucket: str | None, endpoint_url: str | None, as_json: bool) -> None:
     """Write a backbone to the folder, and to a bucket if one is named, and say so."""
+    from earshot.registry import Registry
+
     from retrain.backbones.folder import BackboneFolder
 
     places = [str(BackboneFolder.of_user().keep(backbone.name, backbone.content))]

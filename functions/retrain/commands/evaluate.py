@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from earshot.bundle import Bundle
 from earshot.cli import AsJson
-from earshot.detector import Detector
 from earshot.errors import BadDataset
 from rich.console import Console
 from rich.markup import escape
@@ -61,6 +59,9 @@ def evaluate(
 def _evaluate(
     bundle: Path, folder: Path, held_out: bool, only: Sequence[str], relabel: Sequence[str]
 ) -> Evaluation:
+    from earshot.bundle import Bundle
+    from earshot.detector import Detector
+
     from retrain.folder import Selection, hear, labelled_files
     from retrain.leakage import Learnt, refuse_learnt
     from retrain.report import Evaluation

@@ -7,17 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from earshot import explanation
-from earshot.audio import decode, resample
-from earshot.bundle import Bundle
-from earshot.detector import Detector
-from earshot.recording import Waveform
+from earshot.cli import AsJson
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from earshot.recording import Explanation, Prediction
+    from earshot.recording import Explanation, Prediction, Waveform
     from matplotlib.axes import Axes
 
 console = Console()
@@ -29,8 +24,15 @@ def explain(
     ],
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording.")],
     out: Annotated[Path, typer.Option(help="The folder for the picture and the figures.")],
+    as_json: AsJson = False,
 ) -> None:
     """Draw which times and frequencies of a recording the model's answer hangs on."""
+    # Help lists this command, too, and need not wait for what hears.
+    from earshot import explanation
+    from earshot.audio import decode, resample
+    from earshot.bundle import Bundle
+    from earshot.detector import Detector
+
     detector = Detector(Bundle.load(bundle))
     waveform = decode(file.read_bytes())
     hearing = detector.hear(waveform)
@@ -38,8 +40,18 @@ def explain(
     found = explanation.explain(detector, waveform, hearing, prediction.label)
     out.mkdir(parents=True, exist_ok=True)
     figures, picture = out / f"{file.name}.json", out / f"{file.name}.png"
-    figures.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
+    # As the API answers it.
+    explained = {**asdict(found), "unit": "nats", "method": "occlusion"}
+    figures.write_text(json.dumps(explained, indent=1), encoding="utf-8")
     draw(resample(waveform, detector.card.sample_rate), prediction, found, picture)
+    if as_json:
+        answer = {
+            name: getattr(prediction, name)
+            for name in ("label", "confidence", "decision", "model_version")
+        }
+        places = {"file": str(file), "picture": str(picture), "figures": str(figures)}
+        print(json.dumps({**places, **answer, "explanation": explained}))
+        return
     console.print(
         f"{prediction.label}, {prediction.confidence:.3f}: see {picture} and {figures}.",
         markup=False,
@@ -53,6 +65,7 @@ def draw(waveform: Waveform, prediction: Prediction, found: Explanation, path: P
     loses without the whole band, and below the times what it loses without the whole time.
     """
     # A second to import, and only pictures need it. No display is touched.
+    import numpy as np
     from matplotlib.figure import Figure
 
     importance = np.array(found.importance)
@@ -84,6 +97,9 @@ def draw(waveform: Waveform, prediction: Prediction, found: Explanation, path: P
 
 
 def _spectrogram(axes: Axes, waveform: Waveform, found: Explanation) -> None:
+    import numpy as np
+    from earshot.recording import Waveform
+
     from retrain.pictures import levels
 
     rate = waveform.sample_rate

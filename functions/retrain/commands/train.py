@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from earshot.bundle import CARD_FILE, EMBEDDINGS_FILE
+from earshot.cli import AsJson
 from earshot.errors import BadDataset
 from rich.console import Console
 from rich.markup import escape
@@ -38,6 +41,7 @@ def train(
         list[str] | None,
         typer.Option(help="A label of the background that sounds like yours; left out."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model bundle on a folder of labelled clips, and report how well it hears."""
     # Only this command pays for scikit-learn.
@@ -66,7 +70,7 @@ def train(
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
+        console=Console(stderr=True),
     )
     with bar:
         reading = bar.add_task("embedding", total=len(files) + len(strange))
@@ -97,6 +101,10 @@ def train(
     seed.save(out / EMBEDDINGS_FILE, made.bundle.card.embedding_id)
     # The card comes last: a folder without it is not a bundle.
     (out / CARD_FILE).write_text(made.bundle.card.to_json(), encoding="utf-8")
+    if as_json:
+        found = {"notes": list(dataset.notes), "latency_ms": made.latency_ms}
+        print(json.dumps({"bundle": str(out), **found, "card": asdict(made.bundle.card)}))
+        return
     _report(made.bundle.card, dataset.notes, made.latency_ms)
     console.print(f"Bundle written to [bold]{escape(str(out))}[/bold].")
 

@@ -1,139 +1,160 @@
-"""The ``earshot`` command. Other distributions add to it by the entry point group below."""
+"""The ``earshot`` command: the API's client, and what other distributions add to it.
+
+They add by the entry point group ``earshot.commands``: a function is one command, a
+``typer.Typer`` a group of them. A command is imported when it is asked for, or for the help that
+lists them all, so none pays for another's libraries.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import entry_points
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
-from zipfile import is_zipfile
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
+from typer.core import TyperGroup
 
-from earshot.errors import BadSample, DamagedArchive, EarshotError
-from earshot.store import IMPORTS, SAMPLES, SampleKey, is_audio_name
+from earshot import __version__
+from earshot.cli.configuration import DEFAULT_ENDPOINT, Given, config_file
+from earshot.cli.exits import MEANINGS, ExitCode
+from earshot.cli.options import AsJson, Endpoint, s3
+from earshot.cli.output import fail
+from earshot.errors import ApiUnreachable, EarshotError, TokenRefused
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+__all__ = ["AsJson", "Endpoint", "app", "main", "s3"]
 
-COMMANDS = "earshot.commands"
+GROUP = "earshot.commands"
+OWN = {
+    "predict": "earshot.cli.predict:predict",
+    "upload": "earshot.cli.upload:upload",
+    "samples": "earshot.cli.samples:samples",
+    "retrain": "earshot.cli.training:retrain",
+    "runs": "earshot.cli.training:runs",
+    "models": "earshot.cli.models:app",
+    "status": "earshot.cli.status:status",
+    "metrics": "earshot.cli.metrics:metrics",
+    "token": "earshot.cli.token:app",
+    "config": "earshot.cli.config:app",
+}
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Earshot, from the shell.")
-console = Console(stderr=True)
+
+class Commands(TyperGroup):
+    """The commands by name, each imported when it is wanted."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        own = [EntryPoint(name, value, GROUP) for name, value in OWN.items()]
+        added = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+        self._entries = {entry.name: entry for entry in [*added, *own]}
+
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002
+        """Every command's name: Earshot's own first, then what is added."""
+        return list(dict.fromkeys([*OWN, *self._entries]))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, imported now; None when there is none."""
+        # What an unknown one may be mistaken for is looked for among all of them.
+        wanted = [cmd_name] if cmd_name in self._entries else [*self._entries]
+        for name in wanted:
+            if name not in self.commands:
+                self.add_command(_imported(self._entries[name]))
+        return super().get_command(ctx, cmd_name)
 
 
-Bucket = Annotated[
-    str, typer.Option(envvar="EARSHOT_RECORDINGS_BUCKET", help="The recordings bucket.")
-]
-Endpoint = Annotated[
-    str | None,
-    typer.Option(envvar="AWS_ENDPOINT_URL", help="http://127.0.0.1:4566 is the local stack."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+def _imported(entry: EntryPoint) -> Any:
+    """The command of an entry point; when it cannot be imported, one that says why."""
+    single = typer.Typer(add_completion=False)
+    try:
+        found = entry.load()
+    except ImportError as error:
+        missing = error
+
+        def unusable() -> None:
+            raise missing
+
+        single.command(help=f"Not usable here: {missing}.")(unusable)
+    else:
+        if isinstance(found, typer.Typer):
+            single = found
+        else:
+            single.command()(found)
+    command = typer.main.get_command(single)
+    command.name = entry.name
+    _reflow(command)
+    return command
+
+
+def _reflow(command: Any) -> None:
+    """Make help flow to any width, and keep its brackets, which typer takes for markup."""
+    paragraphs = (command.help or "").split("\n\n")
+    command.help = escape("\n\n".join(" ".join(lines.split()) for lines in paragraphs))
+    for below in getattr(command, "commands", {}).values():
+        _reflow(below)
+
+
+HELP = """Earshot, from the shell.
+
+The API is the one named by --endpoint and --token, else by EARSHOT_ENDPOINT and EARSHOT_TOKEN, \
+else by the configuration file, else the local stack's.
+"""
+EPILOG = "Exit status: " + "; ".join(f"{code} {words}" for code, words in MEANINGS.items()) + "."
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, help=HELP, epilog=EPILOG
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
 
 
 @app.callback()
-def _root() -> None:
-    """Keep one command a subcommand."""
-
-
-@app.command()
-def upload(
-    folder: Annotated[Path, typer.Argument(help="Labelled clips at <label>/<file>.")],
-    bucket: Bucket = "earshot-recordings",
-    endpoint_url: Endpoint = None,
-    label: Annotated[
-        str | None, typer.Option(help="One label for every file, instead of the folders' names.")
+def _root(
+    context: typer.Context,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(envvar="EARSHOT_ENDPOINT", help=f"The API's address; {DEFAULT_ENDPOINT}."),
     ] = None,
-    as_json: AsJson = False,
+    token: Annotated[
+        str | None, typer.Option(envvar="EARSHOT_TOKEN", help="What lets you in.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(envvar="EARSHOT_PROFILE", help=f"A profile of {config_file()}."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    """Drop a folder of labelled clips into the recordings bucket."""
-    keys = _sample_keys(folder, label)
-    client = s3(endpoint_url)
-    with Progress(console=console) as bar, ThreadPoolExecutor(8) as pool:
-        task = bar.add_task("uploading", total=len(keys))
-        uploads = [
-            pool.submit(client.upload_file, str(path), bucket, key) for key, path in keys.items()
-        ]
-        for done in uploads:
-            done.result()
-            bar.advance(task)
-    if as_json:
-        print(json.dumps({"bucket": bucket, "uploaded": list(keys)}))
-    else:
-        console.print(f"{len(keys)} clips dropped into s3://{bucket}/{SAMPLES}")
-
-
-@app.command("import")
-def import_archive(
-    file: Annotated[Path, typer.Argument(help="A zip of labelled clips at <label>/<file>.")],
-    bucket: Bucket = "earshot-recordings",
-    endpoint_url: Endpoint = None,
-    as_json: AsJson = False,
-) -> None:
-    """Drop a zip archive of labelled clips into the recordings bucket, to be unpacked there."""
-    if not is_zipfile(file):
-        raise DamagedArchive(f"{file} is not a zip archive.")
-    key = f"{IMPORTS}{file.name}"
-    s3(endpoint_url).upload_file(str(file), bucket, key)
-    if as_json:
-        print(json.dumps({"bucket": bucket, "uploaded": [key]}))
-    else:
-        console.print(f"dropped into s3://{bucket}/{key}; GET /samples says what becomes of it")
-
-
-def _sample_keys(folder: Path, label: str | None) -> dict[str, Path]:
-    """The object key of every audio file below a folder."""
-    if not folder.is_dir():
-        raise BadSample(f"{folder} is not a folder.")
-    keys = {}
-    for path in sorted(folder.rglob("*")):
-        if not (path.is_file() and is_audio_name(path.name)):
-            continue
-        place = path.relative_to(folder).as_posix()
-        key = f"{SAMPLES}{label}/{place}" if label else f"{SAMPLES}{place}"
-        SampleKey.parse(key)
-        keys[key] = path
-    if not keys:
-        raise BadSample(f"{folder} holds no audio files at <label>/<file>.")
-    return keys
-
-
-def s3(endpoint_url: str | None) -> S3Client:
-    """A client of S3 at an address; None for AWS itself."""
-    import boto3
-
-    # The local stack looks at no credentials, but boto3 will not sign without any.
-    if urlsplit(endpoint_url or "").hostname in ("127.0.0.1", "localhost"):
-        os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
-        os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
-        os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-    return boto3.client("s3", endpoint_url=endpoint_url)
+    context.obj = Given(endpoint, token, profile)
 
 
 def main() -> None:
-    """Run the command; what Earshot or AWS refuses is one line and exit status 1."""
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    for entry in entry_points(group=COMMANDS):
-        command = entry.load()
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=entry.name)
-        else:
-            app.command(entry.name)(command)
+    """Run the command; what goes wrong is one line, and an exit status that scripts can use."""
     try:
         app()
     except EarshotError as error:
-        console.print(f"[red]{error.code}:[/red] {escape(str(error))}")
-        sys.exit(1)
-    except (Boto3Error, BotoCoreError, ClientError) as error:
-        console.print(f"[red]aws:[/red] {escape(str(error))}")
-        sys.exit(1)
+        fail(error.code, str(error))
+        sys.exit(_exit_code(error))
+    except ImportError as error:
+        fail("not_installed", f"{error}. Install earshot with what this command needs.")
+        sys.exit(ExitCode.REFUSED)
+    except Exception as error:
+        if not _is_of_aws(error):
+            raise
+        fail("aws", str(error))
+        sys.exit(ExitCode.REFUSED)
+
+
+def _exit_code(error: EarshotError) -> ExitCode:
+    if isinstance(error, TokenRefused):
+        return ExitCode.TOKEN
+    return ExitCode.UNREACHABLE if isinstance(error, ApiUnreachable) else ExitCode.REFUSED
+
+
+def _is_of_aws(error: Exception) -> bool:
+    """Whether boto3 raised it, told without importing boto3."""
+    return type(error).__module__.partition(".")[0] in ("boto3", "botocore")
