@@ -1,6 +1,8 @@
 # make run    the whole system on this machine, until Ctrl-C
 # make test   all tests
 # make check  style, types, import rules
+# make docs   docs/api.md, from the API itself
+# make fuzz   hostile files, archives and requests, many more than in make test
 PYTHON ?= python3
 PORT ?= 8000
 AWS_PORT ?= 4566
@@ -9,17 +11,21 @@ APPLICATION ?= surveillance
 BACKBONE ?=
 THRESHOLD ?= 25
 DEMO ?= 1
+AUTH ?= 0
+CORS ?=
 ENDPOINT_URL ?=
+FUZZ ?= 10000
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check validate build bundle network figures format clean
+.PHONY: run test check docs fuzz validate build bundle network figures format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
 		--application $(APPLICATION) --threshold $(THRESHOLD) \
 		$(if $(BACKBONE),--backbone $(BACKBONE)) \
+		$(if $(filter-out 0,$(AUTH)),--auth) $(if $(CORS),--cors "$(CORS)") \
 		$(if $(filter 0,$(DEMO)),--no-demo) $(if $(ENDPOINT_URL),--endpoint-url $(ENDPOINT_URL))
 
 test: .venv/installed-dev
@@ -31,6 +37,12 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit/test_cold_import.py
+
+docs: .venv/installed
+	$(BIN)/python -m infra.manual > docs/api.md
+
+fuzz: .venv/installed-dev
+	EARSHOT_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz --timeout 0
 
 validate: .venv-sam/installed
 	$(SAM) validate --lint --region us-east-1 --template-file template.yaml

@@ -1,33 +1,72 @@
-"""One queue message: what it speaks of is received, what came of it is logged."""
+"""One queue message: what it speaks of is received, what came of it is logged and counted."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from botocore.exceptions import BotoCoreError, ClientError
+from earshot.errors import EarshotError
+
 from ingest.events import UnknownEvent, objects
+from ingest.telemetry import formatter
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
-    from aws_lambda_powertools import Logger
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-    from earshot.services import Services
+    from earshot.services import Services, State
+
+    from ingest.events import ObjectCreated
+
+logger = logging.getLogger(__name__)
+
+# What an outcome counts as; what is gone or ignored counts as nothing.
+COUNTED: dict[State, str] = {
+    "added": "SamplesAdded",
+    "duplicate": "Duplicates",
+    "recorded": "RecordingsReceived",
+    "analysed": "RecordingsAnalysed",
+    "unpacked": "Unpacked",
+    "refused": "Refused",
+}
 
 
-def recorder(services: Services, logger: Logger) -> Callable[[SQSRecord], None]:
-    """A record handler over the use cases; raises what the queue has to try again."""
+def recorder(services: Services, counts: Counter[str]) -> Callable[[SQSRecord], None]:
+    """A record handler over the use cases; raises what the queue has to try again.
+
+    Lines that are logged for a message bear its identity as ``correlation_id``.
+    """
 
     def receive(record: SQSRecord) -> None:
-        for thing in objects(record.body):
-            if thing.bucket != services.store.bucket:
-                raise UnknownEvent(f"An event of the bucket {thing.bucket}, which is not ours.")
-            outcome = services.receive(thing.key, thing.size)
-            if outcome.state == "gone" and (decoded := unquote(thing.key)) != thing.key:
-                # LocalStack encodes EventBridge's keys but for the slash; on AWS they are plain.
-                outcome = services.receive(decoded, thing.size)
-            logger.info(
-                "object received", key=outcome.key, state=outcome.state, detail=outcome.detail
-            )
+        formatter.thread_safe_append_keys(correlation_id=record.message_id)
+        try:
+            for thing in objects(record.body):
+                receive_object(thing)
+        except (UnknownEvent, EarshotError, ClientError, BotoCoreError) as error:
+            counts["Failed"] += 1
+            code = getattr(error, "code", type(error).__name__)
+            logger.error("message failed", extra={"code": code, "reason": str(error)})
+            raise
+        except Exception:
+            counts["Failed"] += 1
+            logger.exception("message failed unexpectedly")
+            raise
+
+    def receive_object(thing: ObjectCreated) -> None:
+        if thing.bucket != services.store.bucket:
+            raise UnknownEvent(f"An event of the bucket {thing.bucket}, which is not ours.")
+        outcome = services.receive(thing.key)
+        if outcome.state == "gone" and (decoded := unquote(thing.key)) != thing.key:
+            # LocalStack encodes EventBridge's keys but for the slash; on AWS they are plain.
+            outcome = services.receive(decoded)
+        if outcome.state in COUNTED:
+            counts[COUNTED[outcome.state]] += 1
+        logger.info(
+            "object received",
+            extra={"key": outcome.key, "state": outcome.state, "detail": outcome.detail},
+        )
 
     return receive

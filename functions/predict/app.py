@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from predict import problems, requests
-from predict.routes import models, page, predict, retrain, samples, status
+from predict import auth, manual, problems, requests, telemetry
+from predict.routes import (
+    metrics,
+    models,
+    page,
+    predict,
+    recordings,
+    retrain,
+    review,
+    samples,
+    status,
+    uploads,
+)
 
 if TYPE_CHECKING:
     from earshot.services import Services
@@ -23,15 +34,18 @@ stable `code` for programs and a `detail` that says what to do.
 
 def create_app(services: Services) -> FastAPI:
     """The FastAPI application over ``services``, which the routes find in its state."""
-    app = FastAPI(
+    app = manual.Api(
         title=f"Earshot: {services.application.name}",
         version=version("earshot"),
         description=DESCRIPTION,
+        openapi_tags=manual.TAGS,
     )
     app.state.services = services
     problems.install(app)
+    app.add_middleware(requests.Head)
     app.add_middleware(requests.BodyLimit)
+    app.add_middleware(telemetry.Telemetry)
     app.add_middleware(requests.RequestId)
-    for topic in (predict, status, samples, models, retrain, page):
-        app.include_router(topic.router)
+    topics = (predict, status, metrics, samples, models, retrain, recordings, review, uploads, page)
+    auth.include(app, [topic.router for topic in topics], services.tokens)
     return app

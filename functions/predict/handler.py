@@ -5,8 +5,12 @@ from earshot.settings import Settings
 from earshot.wiring import wire
 from mangum import Mangum
 
+from predict import telemetry
 from predict.app import create_app
+from predict.auth import across
 
-app = create_app(wire(Settings.from_environment(), boto3.client))
+telemetry.log_as_json()
+settings = Settings.from_environment()
+app = across(create_app(wire(settings, boto3.client)), settings.cors_origins)
 # With lifespan on, start-up would run again on every invocation.
-handler = Mangum(app, lifespan="off")
+handler = telemetry.traced(Mangum(app, lifespan="off"))

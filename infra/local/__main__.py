@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 RELOAD_S = 2
 STOP_S = 20
 AWS_ITSELF = "aws"
+# Nobody makes metrics of these logs, and GET /metrics has the numbers.
+QUIET = {"POWERTOOLS_METRICS_DISABLED": "true"}
 APPLICATIONS = endpoint.REPOSITORY / "infra" / "applications"
 
 console = Console(highlight=False)
@@ -47,6 +49,8 @@ class Options:
     backbone: str
     threshold: int
     workers: int
+    auth: bool
+    cors: str
     demo: bool
     endpoint_url: str | None
 
@@ -64,6 +68,7 @@ class Running:
 
     processes: dict[str, subprocess.Popen[bytes]]
     stack: Stack
+    token: str | None
 
 
 def read_options() -> Options:
@@ -76,6 +81,8 @@ def read_options() -> Options:
     parser.add_argument("--backbone", default="", help="instead of the application's")
     parser.add_argument("--threshold", type=int, default=25, help="new samples start a training")
     parser.add_argument("--workers", type=int, default=1, help="processes that ingest")
+    parser.add_argument("--auth", action="store_true", help="the API asks for tokens")
+    parser.add_argument("--cors", default="", help="origins of other pages that may call the API")
     parser.add_argument("--no-demo", dest="demo", action="store_false")
     parser.add_argument("--endpoint-url", help=f"LocalStack, for example; {AWS_ITSELF!r} for AWS")
     return Options(**vars(parser.parse_args()))
@@ -99,7 +106,7 @@ def main() -> int:
             console.print(f"[red]The local stack did not start:[/red] {error}")
             return 1
         bucket = running.stack.outputs["RecordingsBucketName"]
-        _introduce(options, bucket, application)
+        _introduce(options, running, application)
         # Into somebody else's endpoint nothing is dropped unasked.
         if options.demo and is_first_start and not options.endpoint_url:
             import boto3
@@ -107,8 +114,10 @@ def main() -> int:
             from infra.local import demo
 
             api = f"http://127.0.0.1:{options.port}"
-            shown = (console, api, boto3.client("s3"), bucket, stop, options.application)
-            threading.Thread(target=demo.run, args=shown, daemon=True).start()
+            shown = (console, api, running.token, boto3.client("s3"), bucket, stop)
+            threading.Thread(
+                target=demo.run, args=(*shown, options.application), daemon=True
+            ).start()
         while not stop.wait(0.2):
             if dead := [
                 name for name, child in running.processes.items() if child.poll() is not None
@@ -126,7 +135,7 @@ def _start(options: Options, children: ExitStack, stop: threading.Event) -> Runn
     logs = options.data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     processes: dict[str, subprocess.Popen[bytes]] = {}
-    surroundings = endpoint.environment(options.aws)
+    surroundings = {**endpoint.environment(options.aws), **QUIET}
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
@@ -149,13 +158,16 @@ def _start(options: Options, children: ExitStack, stop: threading.Event) -> Runn
         children.callback(endpoint.end, processes["the AWS emulator"])
     api = run("the API", "infra.local.api", ["--port", str(options.port)])
     stack = _deploy(options, processes.get("the AWS emulator"))
-    endpoint.tell(api, stack.functions["PredictFunction"].environment)
+    # On loopback it may stand open. Told here: a stack that was there before keeps its parameters.
+    auth = {"EARSHOT_AUTH": "token" if options.auth else "off"}
+    endpoint.tell(api, stack.functions["PredictFunction"].environment | auth)
+    token = _token(options.data / "token", stack.outputs["TableName"]) if options.auth else None
     for arguments, variables in _pollers(stack):
         for number in range(options.workers):
             run(f"ingest {number + 1}", "infra.local.poller", arguments, variables)
     _start_jobs(stack, surroundings, logs, children, stop)
     endpoint.wait(options.port, api)
-    return Running(processes, stack)
+    return Running(processes, stack, token)
 
 
 def _check_free(port: int) -> None:
@@ -186,6 +198,7 @@ def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack
             "Application": options.application,
             "Backbone": options.backbone,
             "RetrainThreshold": str(options.threshold),
+            "CorsOrigins": options.cors,
             "ReloadSeconds": str(RELOAD_S),
         },
         boto3.Session().region_name or endpoint.REGION,
@@ -193,6 +206,15 @@ def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack
     if emulator:
         endpoint.wait(options.aws_port, emulator)
     return plan.create(boto3.client("cloudformation"), boto3.client("s3"), "earshot")
+
+
+def _token(path: Path, table: str) -> str:
+    import boto3
+    from earshot.tokens import Tokens
+
+    from infra.local import access
+
+    return access.administrator(path, Tokens(boto3.client("dynamodb"), table))
 
 
 def _pollers(stack: Stack) -> Iterator[tuple[list[str], Mapping[str, str]]]:
@@ -229,13 +251,17 @@ def _start_jobs(
     children.callback(stop.set)
 
 
-def _introduce(options: Options, bucket: str, application: Application) -> None:
+def _introduce(options: Options, running: Running, application: Application) -> None:
     """Say where everything is, and what is not what it is in the cloud."""
+    bucket = running.stack.outputs["RecordingsBucketName"]
     flag = f"--endpoint-url {options.aws} " if options.aws else ""
     console.print(f"[bold]Earshot[/bold] listens for [bold]{options.application}[/bold].")
     console.print(f"  API and page   http://127.0.0.1:{options.port}   (docs at /docs)")
     console.print(f"  AWS endpoint   {options.aws or 'AWS itself'}")
     console.print(f"  data and logs  {options.data}")
+    if running.token:
+        console.print(f"  your token     export EARSHOT_TOKEN={running.token}", soft_wrap=True)
+        console.print('                 curl -H "Authorization: Bearer $EARSHOT_TOKEN" …')
     console.print("  drop a sample  ", end="")
     label = application.alert_labels[0] if application.alert_labels else "LABEL"
     console.print(f"aws {flag}s3 cp clip.wav s3://{bucket}/samples/{label}/", soft_wrap=True)

@@ -27,7 +27,14 @@ def main() -> None:
         return
     os.environ.update(json.loads(line))
     end_with_parent()
-    uvicorn.run("predict.handler:app", host="127.0.0.1", port=port, log_level="warning")
+    # Without a configuration of its own, what uvicorn logs becomes lines like all others.
+    uvicorn.run(
+        "predict.handler:app",
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        log_config=None,
+    )
 
 
 if __name__ == "__main__":

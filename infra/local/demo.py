@@ -35,7 +35,13 @@ PATIENCE_S = 300
 
 
 def run(
-    console: Console, api: str, s3: S3Client, bucket: str, stop: Event, application: str
+    console: Console,
+    api: str,
+    token: str | None,
+    s3: S3Client,
+    bucket: str,
+    stop: Event,
+    application: str,
 ) -> None:
     """Drop samples of an application, and follow them until a new version answers."""
     repertoire = REPERTOIRES.get(application)
@@ -43,7 +49,7 @@ def run(
         console.print(f"There are no sounds of ours for {application}: drop your own recordings.")
         return
     try:
-        _Show(console, api, partial(s3.put_object, Bucket=bucket), stop, repertoire).run()
+        _Show(console, api, token, partial(s3.put_object, Bucket=bucket), stop, repertoire).run()
     except (OSError, TimeoutError) as error:
         if not stop.is_set():
             console.print(f"[yellow]The demonstration ended early: {error}[/yellow]")
@@ -56,12 +62,14 @@ class _Show:
         self,
         console: Console,
         api: str,
+        token: str | None,
         put: Callable[..., Any],
         stop: Event,
         repertoire: Repertoire,
     ) -> None:
         self._console = console
         self._api = api
+        self._access = {"Authorization": f"Bearer {token}"} if token else {}
         self._put = put
         self._stop = stop
         self._repertoire = repertoire
@@ -184,10 +192,10 @@ class _Show:
         raise TimeoutError(f"nothing happened within {PATIENCE_S} s")
 
     def _get(self, path: str) -> Any:
-        return self._answer(urllib.request.Request(self._api + path))
+        return self._answer(urllib.request.Request(self._api + path, headers=self._access))
 
     def _send(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
-        headers = {"Content-Type": content_type}
+        headers = {"Content-Type": content_type, **self._access}
         return self._answer(urllib.request.Request(self._api + path, data=body, headers=headers))
 
     def _answer(self, request: urllib.request.Request) -> Any:

@@ -90,7 +90,7 @@ def deployment(rie: Path) -> Iterator[Deployment]:
     with endpoint.emulator() as url:
         created = stack.deploy(
             REPOSITORY / "template.yaml",
-            {"NamePrefix": "earshot"},
+            {"NamePrefix": "earshot", "ApiAccess": "signed"},
             emulated(url, "cloudformation"),
             emulated(url, "s3"),
         )

@@ -71,7 +71,7 @@ class Deployment:
     def drop(self, clips: Iterable[Recorded]) -> Counter[str]:
         """Drop clips below samples/, and let their events be handled."""
         keys = [self._aws.drop(f"samples/{clip.path}", clip.content) for clip in clips]
-        return Counter(self.services.receive(key, 0).state for key in keys)
+        return Counter(self.services.receive(key).state for key in keys)
 
     def import_zip(self, clips: Iterable[Recorded]) -> Counter[str]:
         """Drop the clips as one archive with a folder per label."""
@@ -80,9 +80,9 @@ class Deployment:
             for clip in clips:
                 archive.writestr(clip.path, clip.content)
         key = self._aws.drop("imports/clips.zip", file.getvalue())
-        assert self.services.receive(key, len(file.getvalue())).state == "unpacked"
+        assert self.services.receive(key).state == "unpacked"
         listed = self._aws.s3.list_objects_v2(Bucket="recordings", Prefix="samples/")
-        return Counter(self.services.receive(o["Key"], 0).state for o in listed["Contents"])
+        return Counter(self.services.receive(o["Key"]).state for o in listed["Contents"])
 
     def train(self, min_new_samples: int = 1) -> Run:
         """Do the run that is asked for, as the Batch job does."""

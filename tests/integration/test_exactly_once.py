@@ -37,13 +37,13 @@ class Deployed:
         self.s3, self.dynamodb, self.sqs = client("s3"), client("dynamodb"), client("sqs")
         deployed = stack.deploy(
             REPOSITORY / "template.yaml",
-            {"NamePrefix": "earshot", "RetrainThreshold": "10"},
+            {"NamePrefix": "earshot", "RetrainThreshold": "10", "ApiAccess": "signed"},
             client("cloudformation"),
             self.s3,
         )
         self.jobs = deployed.jobs["RetrainJob"].queue_url
         self.services = wire(
-            Settings.from_environment(deployed.functions["IngestFunction"].environment),
+            Settings.from_environment(deployed.functions["PredictFunction"].environment),
             client,
         )
 
@@ -102,7 +102,7 @@ def test_concurrent_and_repeated_events_count_once(
     events = [key for key in keys for _ in range(5)]
     random.Random(1).shuffle(events)
     with ThreadPoolExecutor(THREADS) as pool:
-        outcomes = list(pool.map(lambda key: services.receive(key, 0).state, events))
+        outcomes = list(pool.map(lambda key: services.receive(key).state, events))
     assert Counter(outcomes) == {"added": 12, "duplicate": len(events) - 12}
     assert counted(services) == {"casual": 4, "gunshot": 4, "siren": 4}
     # One crossing of ten, one run, one event.
@@ -123,7 +123,7 @@ def test_any_order_of_events_leads_to_the_same_counts(
     names = sorted(keys)
     order = data.draw(st.lists(st.sampled_from(names), max_size=30))
     for key in order:
-        services.receive(key, 0)
+        services.receive(key)
     expected = Counter(identity.split()[0] for identity in {keys[key] for key in order})
     assert counted(services) == dict(expected)
     runs = services.catalog.runs()

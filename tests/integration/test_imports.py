@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import secrets
 import zipfile
 from collections import Counter
@@ -14,13 +13,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 from conftest import Aws, clip, encode, pcm
-from earshot import cli, store
+from earshot import store
 from earshot.archive import Archive
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_loop import local_stack
-from typer.testing import CliRunner
 
 if TYPE_CHECKING:
     from earshot.services import Outcome, Services
@@ -49,7 +47,7 @@ def good() -> dict[str, bytes]:
 
 def drop(services: Services, aws: Aws, body: bytes, key: str = "imports/clips.zip") -> Outcome:
     aws.drop(key, body)
-    return services.receive(key, len(body))
+    return services.receive(key)
 
 
 def samples(aws: Aws) -> list[str]:
@@ -59,7 +57,7 @@ def samples(aws: Aws) -> list[str]:
 
 def settle(services: Services, aws: Aws) -> list[str]:
     """Play the queue: every object below samples/ comes as an event."""
-    return sorted(services.receive(key, 0).state for key in samples(aws))
+    return sorted(services.receive(key).state for key in samples(aws))
 
 
 def test_an_archive_becomes_samples_that_count_once(services: Services, aws: Aws) -> None:
@@ -84,7 +82,7 @@ def test_the_same_archive_again_changes_nothing(services: Services, aws: Aws) ->
     settle(services, aws)
     keys = samples(aws)
     # The same event, the same archive, and the same under another name and packed otherwise.
-    assert services.receive("imports/clips.zip", 0).state == "unpacked"
+    assert services.receive("imports/clips.zip").state == "unpacked"
     assert drop(services, aws, zipped(good())).state == "unpacked"
     other = zipped(good(), zipfile.ZIP_STORED)
     assert drop(services, aws, other, "imports/2026/other.zip").state == "unpacked"
@@ -102,7 +100,7 @@ def test_a_repeated_event_reads_nothing_again(
         pytest.fail("it was unpacked before")
 
     monkeypatch.setattr(Archive, "verify", verify)
-    assert services.receive("imports/clips.zip", 0).state == "unpacked"
+    assert services.receive("imports/clips.zip").state == "unpacked"
 
 
 def test_equal_names_in_two_archives_overwrite_nothing(services: Services, aws: Aws) -> None:
@@ -139,7 +137,7 @@ def test_a_bad_archive_is_refused_whole_with_its_reason(
     services: Services, aws: Aws, body: bytes, code: str, word: str
 ) -> None:
     assert drop(services, aws, body).state == "refused"
-    assert services.receive("imports/clips.zip", 0).state == "refused"
+    assert services.receive("imports/clips.zip").state == "refused"
     assert samples(aws) == []
     assert services.arrivals.imports() == []
     (refusal,) = services.arrivals.refusals()
@@ -179,20 +177,20 @@ def test_a_crash_while_unpacking_is_made_good_by_the_next_try(
     with monkeypatch.context() as patched:
         patched.setattr(client, "put_object", put)
         with pytest.raises(ConnectionError):
-            services.receive("imports/clips.zip", 0)
+            services.receive("imports/clips.zip")
     assert [record.state for record in services.arrivals.imports()] == ["unpacking"]
     settle(services, aws)
-    assert services.receive("imports/clips.zip", 0).state == "unpacked"
+    assert services.receive("imports/clips.zip").state == "unpacked"
     settle(services, aws)
     assert services.catalog.standing().labels == {"casual": 1, "siren": 2}
     assert [record.state for record in services.arrivals.imports()] == ["unpacked"]
 
 
 def test_faults_of_the_world_are_raised_for_the_queue(services: Services, aws: Aws) -> None:
-    assert services.receive("imports/gone.zip", 10).state == "gone"
+    assert services.receive("imports/gone.zip").state == "gone"
     aws.s3.delete_bucket(Bucket="recordings")
     with pytest.raises(aws.s3.exceptions.ClientError):
-        services.receive("imports/clips.zip", 10)
+        services.receive("imports/clips.zip")
     assert services.arrivals.refusals() == []
 
 
@@ -220,13 +218,13 @@ def test_an_archive_replaced_while_it_is_read_is_never_mixed(
 
     monkeypatch.setattr(store.Store, "find", find_and_replace)
     if is_versioned:
-        assert services.receive("imports/clips.zip", 0).state == "unpacked"
+        assert services.receive("imports/clips.zip").state == "unpacked"
         assert [key.split("/")[1] for key in samples(aws)] == ["siren"]
     else:
         with pytest.raises(aws.s3.exceptions.ClientError, match="PreconditionFailed"):
-            services.receive("imports/clips.zip", 0)
+            services.receive("imports/clips.zip")
         assert samples(aws) == []
-    assert services.receive("imports/clips.zip", 0).state == "unpacked"
+    assert services.receive("imports/clips.zip").state == "unpacked"
     assert "casual" in {key.split("/")[1] for key in samples(aws)}
 
 
@@ -343,24 +341,6 @@ def test_the_api_tells_what_became_of_an_archive(services: Services, aws: Aws) -
         "key": "imports/clips.zip", "state": "unpacked", "clips": 4,
         "ignored": ["clips/notes.txt"], "ignored_total": 1,
     }  # fmt: skip
-
-
-def test_the_command_drops_an_archive(aws: Aws, tmp_path: Path) -> None:
-    file = tmp_path / "my clips.zip"
-    file.write_bytes(zipped(good()))
-    done = CliRunner().invoke(cli.app, ["import", str(file), "--bucket", "recordings", "--json"])
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["uploaded"] == ["imports/my clips.zip"]
-    answer = aws.s3.get_object(Bucket="recordings", Key="imports/my clips.zip")
-    assert answer["Body"].read() == file.read_bytes()
-
-
-def test_the_command_refuses_what_is_no_archive(aws: Aws, tmp_path: Path) -> None:
-    file = tmp_path / "clips.zip"
-    for write in (lambda: None, lambda: file.write_bytes(b"text")):
-        write()
-        done = CliRunner().invoke(cli.app, ["import", str(file), "--bucket", "recordings"])
-        assert getattr(done.exception, "code", None) == "damaged_archive"
 
 
 def test_an_archive_dropped_on_the_local_stack_is_counted(tmp_path: Path) -> None:

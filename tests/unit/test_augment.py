@@ -342,7 +342,7 @@ def drop_sounds(services: Services, aws: Aws, seeds: range) -> None:
         for seed in seeds:
             key = f"samples/{label}/{seed}.wav"
             aws.drop(key, recording(label, seed))
-            assert quiet.receive(key, 0).state == "added"
+            assert quiet.receive(key).state == "added"
 
 
 @pytest.fixture

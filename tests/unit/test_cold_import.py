@@ -9,7 +9,7 @@ import pytest
 from conftest import DEFAULT_BUNDLE, REPOSITORY
 
 HEAVY = ("librosa", "numba", "onnx", "scipy", "sklearn", "torch")
-LATE = ("onnxruntime", "soxr")
+LATE = ("av", "aws_xray_sdk", "onnxruntime", "soxr")
 
 
 @pytest.mark.parametrize("function", ["predict", "ingest"])

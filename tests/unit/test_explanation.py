@@ -279,7 +279,7 @@ def test_the_api_explains_when_asked(client: TestClient) -> None:
 
 def test_an_explanation_counts_as_one_prediction(client: TestClient, services: Services) -> None:
     client.post("/predict?explain=true", content=clip("siren"))
-    assert services.statistics.totals()["predictions"] == 1
+    assert services.statistics.totals().predictions == 1
 
 
 @pytest.mark.parametrize("duration_s", [0.1, 12.5])

@@ -31,13 +31,13 @@ def load(name: str) -> Any:
 
 
 @pytest.fixture
-def predict(aws: Aws) -> Iterator[Any]:
+def predict(aws: Aws, own_logging: None) -> Iterator[Any]:
     yield load("predict.handler").handler
     del sys.modules["predict.handler"]
 
 
 @pytest.fixture
-def ingest(aws: Aws) -> Iterator[Any]:
+def ingest(aws: Aws, own_logging: None) -> Iterator[Any]:
     yield load("ingest.handler").handler
     del sys.modules["ingest.handler"]
 
@@ -193,3 +193,91 @@ def test_a_batch_of_nothing_but_poison_is_told_apart_from_a_crash(ingest: Any) -
 def test_while_s3_is_away_the_message_comes_again(ingest: Any, aws: Aws) -> None:
     aws.s3.delete_bucket(Bucket="recordings")
     assert failed(ingest(sqs_event(eventbridge("samples/siren/a.wav")), CONTEXT)) == ["message-0"]
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was logged since the last look."""
+    return [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]
+
+
+def test_predict_logs_under_lambdas_identities(
+    aws: Aws, own_logging: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = load("predict.handler").handler(http_event("GET", "/health"), CONTEXT)
+    assert answer["headers"]["x-request-id"] == CONTEXT.aws_request_id
+    line, cold_start = told(capsys)
+    assert line["correlation_id"] == CONTEXT.aws_request_id
+    assert line["api_request_id"] == "JKJaXmPLvHcESHA="
+    assert cold_start["ColdStart"] == [1]
+
+
+def test_ingest_logs_each_message_under_its_identity(
+    aws: Aws, own_logging: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest = load("ingest.handler").handler
+    aws.drop("samples/siren/a.wav", clip("siren"))
+    aws.drop("samples/siren/bad.wav", b"not audio")
+    event = sqs_event(
+        eventbridge("samples/siren/a.wav"), "not json", eventbridge("samples/siren/bad.wav")
+    )
+    ingest(event, CONTEXT)
+    lines = [line for line in told(capsys) if line.get("name") == "ingest.records"]
+    assert [(line["correlation_id"], line["message"]) for line in lines] == [
+        ("message-0", "object received"),
+        ("message-1", "message failed"),
+        ("message-2", "object received"),
+    ]
+    assert [line.get("state") for line in lines] == ["added", None, "refused"]
+    assert lines[1]["code"] == "UnknownEvent"
+    assert "exception" not in lines[1]
+    assert {line["function_request_id"] for line in lines} == {CONTEXT.aws_request_id}
+    assert {line["cold_start"] for line in lines} == {True}
+
+
+def test_ingest_counts_what_came_of_a_batch_in_one_line(
+    aws: Aws, own_logging: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest = load("ingest.handler").handler
+    aws.drop("samples/siren/a.wav", clip("siren"))
+    aws.drop("samples/siren/b.wav", clip("siren", 1))
+    aws.drop("samples/siren/bad.wav", b"not audio")
+
+    def counts(*bodies: Any) -> list[dict[str, Any]]:
+        ingest(sqs_event(*bodies), CONTEXT)
+        measured = [line for line in told(capsys) if "_aws" in line]
+        for line in measured:
+            (directive,) = line["_aws"]["CloudWatchMetrics"]
+            assert (directive["Namespace"], directive["Dimensions"]) == ("Earshot", [["service"]])
+        return [
+            {name: sum(value) for name, value in line.items() if isinstance(value, list)}
+            for line in measured
+        ]
+
+    first = counts(
+        eventbridge("samples/siren/a.wav"),
+        eventbridge("samples/siren/b.wav"),
+        eventbridge("samples/siren/a.wav"),
+        eventbridge("samples/siren/bad.wav"),
+        eventbridge("samples/siren/gone.wav"),
+        "not json",
+    )
+    assert first == [
+        {"ColdStart": 1, "SamplesAdded": 2, "Duplicates": 1, "Refused": 1, "Failed": 1}
+    ]
+    assert counts(eventbridge("samples/siren/b.wav")) == [{"Duplicates": 1}]
+    assert counts(eventbridge("samples/siren/gone.wav")) == []
+
+
+def test_ingest_tells_where_the_unexpected_comes_from(
+    aws: Aws,
+    own_logging: None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ingest = load("ingest.handler").handler
+    monkeypatch.setattr("earshot.services.decode", lambda _: 1 / 0)
+    aws.drop("samples/siren/a.wav", clip("siren"))
+    assert failed(ingest(sqs_event(eventbridge("samples/siren/a.wav")), CONTEXT)) == ["message-0"]
+    (line,) = [line for line in told(capsys) if "exception" in line]
+    assert line["exception_name"] == "ZeroDivisionError"
+    assert line["correlation_id"] == "message-0"

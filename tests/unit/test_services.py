@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def drop(services: Services, aws: Aws, key: str, body: bytes) -> str:
     aws.drop(key, body)
-    return services.receive(key, len(body)).state
+    return services.receive(key).state
 
 
 def test_a_labelled_clip_is_catalogued_with_its_embedding(services: Services, aws: Aws) -> None:
@@ -31,7 +31,7 @@ def test_the_same_clip_changes_nothing_whatever_its_name_or_container(
     services: Services, aws: Aws
 ) -> None:
     assert drop(services, aws, "samples/siren/a.wav", clip("siren")) == "added"
-    assert services.receive("samples/siren/a.wav", 0).state == "duplicate"
+    assert services.receive("samples/siren/a.wav").state == "duplicate"
     assert drop(services, aws, "samples/siren/b.wav", clip("siren")) == "duplicate"
     assert (
         drop(services, aws, "samples/siren/c.flac", encode(pcm("siren"), container="FLAC"))
@@ -58,7 +58,7 @@ def test_a_bad_object_is_recorded_with_its_reason_and_moved_on_from(
     services: Services, aws: Aws, key: str, body: bytes, code: str
 ) -> None:
     assert drop(services, aws, key, body) == "refused"
-    assert services.receive(key, len(body)).state == "refused"
+    assert services.receive(key).state == "refused"
     (refusal,) = services.arrivals.refusals()
     assert (refusal.key, refusal.code) == (key, code)
     assert services.catalog.standing().total == 0
@@ -78,29 +78,24 @@ def test_an_open_application_takes_new_labels(services: Services, aws: Aws) -> N
     assert services.catalog.standing().labels == {"owl": 1}
 
 
-def test_a_recording_is_acknowledged(services: Services, aws: Aws) -> None:
-    assert drop(services, aws, "recordings/ridge/2026/a.wav", b"whatever") == "recorded"
-    assert services.arrivals.recording_count() == 1
-
-
 def test_folder_markers_and_objects_that_are_gone_are_no_fault(
     services: Services, aws: Aws
 ) -> None:
     assert drop(services, aws, "samples/siren/", b"") == "ignored"
-    assert services.receive("samples/siren/gone.wav", 10).state == "gone"
+    assert services.receive("samples/siren/gone.wav").state == "gone"
     assert services.arrivals.refusals() == []
 
 
 def test_a_fault_of_the_world_is_raised_for_the_queue(services: Services, aws: Aws) -> None:
     aws.s3.delete_bucket(Bucket="recordings")
     with pytest.raises(aws.s3.exceptions.ClientError):
-        services.receive("samples/siren/a.wav", 10)
+        services.receive("samples/siren/a.wav")
 
 
 def test_crossing_the_threshold_asks_once(services: Services, aws: Aws) -> None:
     for n in range(7):
         drop(services, aws, f"samples/siren/{n}.wav", clip("siren", n))
-        services.receive(f"samples/siren/{n}.wav", 0)
+        services.receive(f"samples/siren/{n}.wav")
     (event,) = aws.published()
     assert event["detail-type"] == "RetrainRequested"
     (run,) = services.catalog.runs()
@@ -135,7 +130,7 @@ def test_a_request_that_cannot_be_published_is_taken_back(
     assert failed.state == "failed"
     assert services.catalog.standing().new == 5
     # The queue brings the message again, and the run is asked for again.
-    assert services.receive("samples/siren/4.wav", 0).state == "duplicate"
+    assert services.receive("samples/siren/4.wav").state == "duplicate"
     (event,) = aws.published()
     assert event["detail"]["run"] != failed.run
     assert services.catalog.standing().new == 0
@@ -166,7 +161,7 @@ def test_an_answer_is_counted_and_given_even_if_it_cannot_be_counted(
     services: Services, aws: Aws
 ) -> None:
     first = services.classify(clip("siren"))
-    assert services.statistics.totals()["predictions"] == 1
+    assert services.statistics.totals().predictions == 1
     aws.dynamodb.delete_table(TableName="earshot")
     assert services.classify(clip("siren")) == first
 

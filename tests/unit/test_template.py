@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,11 @@ BATCH = yaml_parse((REPOSITORY / "infra" / "batch.yaml").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"] | BATCH["Resources"]
 
 # AWS knows no narrower resource for these.
-ONLY_EVERYWHERE = {"ecr:GetAuthorizationToken"}
+ONLY_EVERYWHERE = {
+    "ecr:GetAuthorizationToken",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
 
 
 def as_list(value: Any) -> list[Any]:
@@ -75,9 +81,101 @@ def test_all_three_are_told_the_same() -> None:
     shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     earshot = {name for name in shared if name.startswith("EARSHOT_")}
     assert earshot == batch_environment().keys()
-    for function in ("PredictFunction", "IngestFunction"):
-        own = RESOURCES[function]["Properties"]["Environment"]["Variables"]
-        assert not [name for name in own if name.startswith("EARSHOT_")]
+    own = {
+        function: {
+            name
+            for name in RESOURCES[function]["Properties"]["Environment"]["Variables"]
+            if name.startswith("EARSHOT_")
+        }
+        for function in ("PredictFunction", "IngestFunction")
+    }
+    # Who may call the API is its own affair.
+    assert own == {
+        "PredictFunction": {"EARSHOT_AUTH", "EARSHOT_CORS_ORIGINS"},
+        "IngestFunction": set(),
+    }
+
+
+def test_the_api_is_never_open_to_everybody() -> None:
+    access = TEMPLATE["Parameters"]["ApiAccess"]
+    assert (access["Default"], access["AllowedValues"]) == ("token", ["token", "signed"])
+    told = RESOURCES["PredictFunction"]["Properties"]["Environment"]["Variables"]["EARSHOT_AUTH"]
+    paths = RESOURCES["HttpApi"]["Properties"]["DefinitionBody"]["paths"]
+    # One of the two asks: the function for tokens, or the gateway for signatures.
+    assert TEMPLATE["Conditions"]["SignedOnly"] == {"Fn::Equals": [{"Ref": "ApiAccess"}, "signed"]}
+    assert told == {"Fn::If": ["SignedOnly", "off", "token"]}
+    signed = {"Fn::If": ["SignedOnly", [{"sigv4": []}], {"Ref": "AWS::NoValue"}]}
+    assert [method["security"] for path in paths.values() for method in path.values()] == [
+        signed,
+        signed,
+    ]
+
+
+def test_no_function_can_make_a_token() -> None:
+    (deny,) = [
+        statement
+        for statement in RESOURCES["LoopPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
+    ]
+    assert deny["Resource"] == {"Fn::GetAtt": ["Table", "Arn"]}
+    assert deny["Condition"] == {"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": ["TOKENS"]}}
+    writing = {
+        action
+        for _, statement in statements()
+        for action in as_list(statement["Action"])
+        if re.match("dynamodb:.*(Put|Update|Delete)", action)
+    }
+    assert "dynamodb:PutItem" in writing
+    assert writing <= set(deny["Action"])
+
+
+def test_the_gateway_limits_the_rate() -> None:
+    assert RESOURCES["HttpApi"]["Properties"]["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "RateLimit"},
+        "ThrottlingBurstLimit": {"Ref": "BurstLimit"},
+    }
+    for name in ("RateLimit", "BurstLimit"):
+        parameter = TEMPLATE["Parameters"][name]
+        assert parameter["Type"] == "Number"
+        assert parameter["Default"] >= parameter["MinValue"] >= 1
+
+
+def test_pages_of_other_origins_may_nothing_by_default() -> None:
+    assert TEMPLATE["Parameters"]["CorsOrigins"]["Default"] == ""
+    wanted, rules, otherwise = RESOURCES["RecordingsBucket"]["Properties"]["CorsConfiguration"][
+        "Fn::If"
+    ]
+    assert (wanted, otherwise) == ("WithCors", {"Ref": "AWS::NoValue"})
+    (rule,) = rules["CorsRules"]
+    assert rule["AllowedOrigins"] == {"Ref": "CorsOrigins"}
+    # Uploads; what is in the bucket cannot be read by a page.
+    assert rule["AllowedMethods"] == ["POST", "PUT"]
+
+
+@pytest.mark.parametrize(
+    ("given", "option", "is_there"),
+    [
+        ("AUTH=1", "--auth", True),
+        ("AUTH=0", "--auth", False),
+        ("DEMO=0", "--auth", False),
+        ("CORS=http://localhost:5173", '--cors "http://localhost:5173"', True),
+        ("DEMO=0", "--cors", False),
+    ],
+)
+def test_what_make_run_asks_of_the_local_stack(given: str, option: str, is_there: bool) -> None:
+    # Without what a `make test` around it tells its children.
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        ["make", "--dry-run", "run", given],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.replace("\\\n", " ").splitlines()
+    (command,) = [line for line in lines if "-m infra.local" in line]
+    assert (option in command) == is_there
 
 
 def test_who_answers_the_api_may_move_the_champion_and_write_no_other_artifact() -> None:
@@ -90,11 +188,46 @@ def test_who_answers_the_api_may_move_the_champion_and_write_no_other_artifact()
         if "ArtifactsBucket" in str(resource)
     ]
     assert writes == [{"Fn::Sub": "${ArtifactsBucket.Arn}/champion.json"}]
-    reads = [one["Resource"] for one in own if as_list(one["Action"]) == ["s3:GetObject"]]
-    assert [writes[0] in one for one in reads] == [True]
+    reads = [
+        resource
+        for one in own
+        if as_list(one["Action"]) == ["s3:GetObject"]
+        for resource in as_list(one["Resource"])
+    ]
+    assert writes[0] in reads
     assert [one["Resource"] for one in own if one["Action"] == "events:PutEvents"] == [
         {"Fn::GetAtt": ["EventBus", "Arn"]}
     ]
+
+
+def test_who_answers_the_api_deletes_nothing_but_what_waits_for_review() -> None:
+    deletes = [
+        one
+        for name, one in statements()
+        if name in ("PredictRole", "LoopPolicy")
+        and any("Delete" in action for action in as_list(one["Action"]))
+    ]
+    assert [one["Action"] for one in deletes] == ["dynamodb:DeleteItem"]
+    assert deletes[0]["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["REVIEWS"]}
+    }
+
+
+def test_what_is_signed_for_others_is_allowed_where_uploads_go_and_nowhere_else() -> None:
+    own = [one for name, one in statements() if name == "PredictRole"]
+    for action in ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"):
+        places = {
+            resource["Fn::Sub"].removeprefix("${RecordingsBucket.Arn}/")
+            for one in own
+            if action in as_list(one["Action"])
+            for resource in as_list(one["Resource"])
+            if "RecordingsBucket" in str(resource)
+        }
+        assert places == {"samples/*", "recordings/*", "imports/*"}
+    resume = [
+        one["Resource"] for one in own if "s3:ListBucketMultipartUploads" in as_list(one["Action"])
+    ]
+    assert resume == [{"Fn::GetAtt": ["RecordingsBucket", "Arn"]}]
 
 
 def test_the_queue_waits_six_times_as_long_as_the_function() -> None:

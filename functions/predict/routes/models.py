@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter
+from earshot import errors
+from earshot.bundle import ModelCard
+from fastapi import APIRouter, Path
 
+from predict.auth import Caller
+from predict.manual import responses
 from predict.requests import UseCases
 from predict.schemas import models as schemas
 
 if TYPE_CHECKING:
-    from earshot.bundle import ModelCard
     from earshot.registry import Promotion
 
 router = APIRouter(tags=["models"])
+
+Version = Annotated[
+    str,
+    Path(
+        pattern=r"^[\w.-]{1,100}$",
+        description="As `GET /models` names it.",
+        examples=["20261121-101500-3f1c22ab"],
+    ),
+]
 
 
 @router.get("/models")
@@ -33,33 +44,52 @@ def models(services: UseCases) -> schemas.Models:
     )
 
 
-@router.get("/models/{version}")
-def model(services: UseCases, version: str) -> dict[str, Any]:
+@router.get(
+    "/models/{version}",
+    responses={
+        200: {"content": {"application/json": {"example": schemas.CARD}}},
+        **responses(errors.ModelNotFound),
+    },
+)
+def model(services: UseCases, version: Version) -> ModelCard:
     """The card of one version: labels, thresholds, metrics, calibration, data."""
-    return asdict(services.card(version))
+    return services.card(version)
 
 
-@router.post("/models/{version}/promote")
+@router.post(
+    "/models/{version}/promote",
+    responses=responses(errors.ModelNotFound, errors.PromotionConflict, errors.PromotionRefused),
+)
 def promote(
-    services: UseCases, version: str, wish: schemas.PromotionRequest
+    services: UseCases, caller: Caller, version: Version, wish: schemas.PromotionRequest
 ) -> schemas.Promotion | None:
     """Put a version into service, also one that its gates rejected; answers the champion.
 
     422 when it does not verify or fails when it is tried; 409 when the champion moved meanwhile.
     The champion itself stays as it is: null for the default bundle when nothing was promoted yet.
     """
-    champion = services.promote_by_hand(version, wish.by, wish.reason, wish.expected)
+    champion = services.promote_by_hand(version, caller or wish.by, wish.reason, wish.expected)
     return _promotion(champion) if champion else None
 
 
-@router.post("/models/rollback")
-def rollback(services: UseCases, wish: schemas.PromotionRequest) -> schemas.Promotion:
+@router.post(
+    "/models/rollback",
+    responses=responses(
+        errors.NothingToRollBackTo,
+        errors.ModelNotFound,
+        errors.PromotionConflict,
+        errors.PromotionRefused,
+    ),
+)
+def rollback(
+    services: UseCases, caller: Caller, wish: schemas.PromotionRequest
+) -> schemas.Promotion:
     """Put the version into service that served before; answers the champion.
 
     A second call goes back further, down to the default bundle, then 409. Send `expected` to go
     back once however often the call is repeated.
     """
-    return _promotion(services.roll_back(wish.by, wish.reason, wish.expected))
+    return _promotion(services.roll_back(caller or wish.by, wish.reason, wish.expected))
 
 
 def _promotion(promotion: Promotion) -> schemas.Promotion:

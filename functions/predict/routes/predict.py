@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
+from earshot import errors
 from earshot.recording import now
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
+from predict.manual import responses
 from predict.requests import RECORDING_BODY, Recording, RequestIdentity, UseCases
 from predict.schemas import predict as schemas
 
 router = APIRouter(tags=["predict"])
 
 
-@router.post("/predict", openapi_extra=RECORDING_BODY, response_model_exclude_none=True)
+@router.post(
+    "/predict",
+    openapi_extra=RECORDING_BODY,
+    response_model_exclude_none=True,
+    responses=responses(errors.BadRecording, errors.NoModel),
+)
 def predict(
+    request: Request,
     services: UseCases,
     recording: Recording,
     request_id: RequestIdentity,
-    top_k: Annotated[int, Query(ge=1, le=100, description="How many labels in `top`.")] = 5,
+    top_k: Annotated[
+        int, Query(ge=1, le=100, description="How many labels in `top`.", examples=[3])
+    ] = 5,
     explain: Annotated[
         bool, Query(description="Say which times and frequencies the answer hangs on.")
     ] = False,
 ) -> schemas.Prediction:
-    """Classify one recording: WAV, FLAC, OGG or MP3, 0.1 s to 10 min, up to 4.4 MB."""
-    started = time.perf_counter()
-    heard = services.classify(recording, explain)
-    return schemas.Prediction(
+    """Classify one recording of 0.1 s to 10 min, up to 4.4 MB.
+
+    WAV, FLAC, OGG, MP3, M4A, AAC, Opus or WebM, told by content.
+    """
+    heard = services.classify(recording, explain, request_id)
+    prediction = schemas.Prediction(
         label=heard.label,
         class_id=heard.class_id,
         confidence=heard.confidence,
@@ -37,7 +48,7 @@ def predict(
         segments=[schemas.Segment(**vars(segment)) for segment in heard.segments],
         model_version=heard.model_version,
         duration_s=heard.duration_s,
-        processing_ms=round((time.perf_counter() - started) * 1000, 2),
+        processing_ms=heard.processing_ms,
         timestamp=now(),
         request_id=request_id,
         explanation=(
@@ -46,9 +57,11 @@ def predict(
             else None
         ),
     )
+    request.state.prediction = prediction
+    return prediction
 
 
-@router.get("/classes")
+@router.get("/classes", responses=responses(errors.NoModel))
 def classes(services: UseCases) -> schemas.Classes:
     """The labels of the serving model, in output order."""
     card = services.serving.detector().card

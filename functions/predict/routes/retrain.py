@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import APIRouter
+from earshot import errors
+from fastapi import APIRouter, Path
 
+from predict.manual import responses
 from predict.requests import UseCases
 from predict.schemas import retrain as schemas
 
 router = APIRouter(tags=["retrain"])
 
+RunId = Annotated[
+    str,
+    Path(
+        pattern=r"^[\w-]{1,100}$",
+        description="As `POST /retrain` answers it.",
+        examples=["20261121-101500-9d57c2"],
+    ),
+]
 
-@router.post("/retrain", status_code=202)
+
+@router.post(
+    "/retrain",
+    status_code=202,
+    responses=responses(errors.RetrainInProgress, errors.NotEnoughSamples),
+)
 def request(services: UseCases, wish: schemas.RetrainRequest | None = None) -> schemas.Run:
     """Ask for a training now; 409 while one is under way, or when too few samples are new."""
     wish = wish or schemas.RetrainRequest()
@@ -31,7 +47,7 @@ def runs(services: UseCases) -> schemas.Runs:
     )
 
 
-@router.get("/retrain/{run}")
-def run(services: UseCases, run: str) -> schemas.Run:
+@router.get("/retrain/{run}", responses=responses(errors.RunNotFound))
+def run(services: UseCases, run: RunId) -> schemas.Run:
     """One run: stage, progress, learning curve, metrics, and the verdict of each gate."""
     return schemas.Run(**asdict(services.catalog.run(run)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from earshot import errors
 from fastapi import APIRouter
 
-from predict.requests import UseCases
+from predict.manual import responses
+from predict.requests import LABELLED_BODY, Labelled, UseCases
 from predict.schemas import samples as schemas
 
 router = APIRouter(tags=["samples"])
@@ -19,10 +21,30 @@ def samples(services: UseCases) -> schemas.Samples:
         total=standing.total,
         new_samples=standing.new,
         threshold=services.retrain_threshold,
-        recordings=services.arrivals.recording_count(),
+        recordings=services.analysis.total(),
         refused=[schemas.Refused(**vars(refusal)) for refusal in services.arrivals.refusals()],
         imports=[
             schemas.Import.model_validate(record, from_attributes=True)
             for record in services.arrivals.imports()
         ],
+    )
+
+
+@router.post(
+    "/samples",
+    status_code=202,
+    openapi_extra=LABELLED_BODY,
+    responses=responses(errors.BadKey, errors.UnknownLabel, errors.SamplesRefused),
+)
+def take_in(services: UseCases, labelled: Labelled) -> schemas.TakenIn:
+    """Labelled recordings to learn from: up to 100 files in 4.4 MB, all of one label or each named.
+
+    Each is decoded and looked up at once; those that are new are counted within seconds, as
+    `GET /samples` tells. One that is refused costs the others nothing; when all are, 422. The same
+    files again change nothing. Larger ones go by `POST /uploads`.
+    """
+    received = services.uploads.take_in(labelled.files, labelled.label, labelled.recording)
+    return schemas.TakenIn(
+        stored=sum(one.state == "stored" for one in received),
+        files=[schemas.ReceivedFile.model_validate(one, from_attributes=True) for one in received],
     )

@@ -15,6 +15,11 @@ router = APIRouter(tags=["status"])
 _started = time.monotonic()
 
 
+def uptime_s() -> float:
+    """For how long this process has been there."""
+    return round(time.monotonic() - _started, 1)
+
+
 @router.get("/health")
 def health() -> schemas.Health:
     """Alive; touches nothing."""
@@ -29,11 +34,13 @@ def status(services: UseCases) -> schemas.Status:
     last = next(iter(services.catalog.runs(limit=1)), None)
     return schemas.Status(
         name=f"Earshot: {services.application.name}",
-        uptime_s=round(time.monotonic() - _started, 1),
+        uptime_s=uptime_s(),
         model=_serving_model(services),
-        predictions=totals["predictions"],
-        uncertain=totals["uncertain"],
-        by_label={k.removeprefix("n#"): n for k, n in totals.items() if k.startswith("n#")},
+        predictions=totals.predictions,
+        uncertain=totals.uncertain,
+        refused=totals.refused,
+        failed=totals.failed,
+        by_label=totals.by_label,
         training=schemas.Training(
             new_samples=standing.new,
             threshold=services.retrain_threshold,

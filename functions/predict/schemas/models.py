@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+PROMOTION: dict[str, Any] = {
+    "version": "20261121-101500-3f1c22ab",
+    "previous": None,
+    "promoted_at": "2026-11-21T10:15:09.626Z",
+    "promoted_by": "mara",
+    "reason": "hears the new sirens",
+    "rollback": False,
+}
+CARD: dict[str, Any] = {
+    "version": "20261121-101500-3f1c22ab",
+    "parent": "20261120-141649-96b43310",
+    "application": "surveillance",
+    "labels": ["casual", "siren"],
+    "sample_rate": 16000,
+    "window_s": 4.0,
+    "hop_s": 4.0,
+    "thresholds": {"casual": 0.6088, "siren": 0.6298},
+    "novelty_threshold": 1.3236,
+    "embedding_dim": 1022,
+    "backbone": "cnn",
+    "backbone_sha256": "c0fb35032882f5e095138e86c42403d68640c7d23d24844590a567bac920c769",
+    "trained_at": "2026-11-21T10:15:00.759Z",
+    "training_s": 4.23,
+    "metrics": {"clips": 83, "accuracy": 0.9639, "confusion": [[47, 1], [2, 33]]},
+    "calibration": {"method": "temperature", "temperature": 0.8607, "ece": 0.0278},
+    "data": {"labels": {"siren": {"training": 75, "held_out": 15}}},
+    "libraries": {"onnxruntime": "1.27.0"},
+    "model_sha256": "3f1c22ab42403d68640c7d23d24844590a567bac920c769c0fb35032882f5e09",
+}
 
 
 class Model(BaseModel):
@@ -34,6 +64,8 @@ class Model(BaseModel):
 class Promotion(BaseModel):
     """From which version to which, when, by whom and why."""
 
+    model_config = ConfigDict(json_schema_extra={"example": PROMOTION})
+
     version: str | None = Field(description="Null for the default bundle.")
     previous: str | None = Field(description="The version before; null for the default bundle.")
     promoted_at: str
@@ -45,6 +77,34 @@ class Promotion(BaseModel):
 class Models(BaseModel):
     """The latest versions, the newest first, and who served when."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "champion": PROMOTION,
+                "models": [
+                    {
+                        "version": "20261121-101500-3f1c22ab",
+                        "parent": "20261120-141649-96b43310",
+                        "trained_at": "2026-11-21T10:15:00.759Z",
+                        "champion": True,
+                        "backbone": "cnn",
+                        "classifier": "logistic regression, C = 0.1",
+                        "labels": ["casual", "siren"],
+                        "learnt_from": {"casual": 105, "siren": 75},
+                        "held_out": 83,
+                        "accuracy": 0.9639,
+                        "accuracy_interval": [0.9157, 1.0],
+                        "macro_f1": 0.9661,
+                        "f1": {"casual": 0.9565, "siren": 0.9333},
+                        "ece": 0.0278,
+                        "accepted_share": 0.9518,
+                    }
+                ],
+                "history": [PROMOTION],
+            }
+        }
+    )
+
     champion: Promotion | None = Field(description="Null while nothing was ever promoted.")
     models: list[Model]
     history: list[Promotion] = Field(
@@ -52,15 +112,31 @@ class Models(BaseModel):
     )
 
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+# The pattern says in the schema, too, that blanks alone are no words.
+Words = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"\S")
+]
 
 
 class PromotionRequest(BaseModel):
     """Move the champion."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "reason": "hears the new sirens",
+                "by": "mara",
+                "expected": "20261120-141649-96b43310",
+            }
+        }
+    )
+
     reason: Words
-    by: Words = Field(default="api", description="Who asks for it.")
+    by: Words = Field(
+        default="api", description="Who asks for it; with a token, it is the token's name."
+    )
     expected: str | None = Field(
         default=None,
+        max_length=100,
         description="The champion that you have seen: 409 when it is another by now.",
     )

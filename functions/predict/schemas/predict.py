@@ -105,7 +105,23 @@ class Class(BaseModel):
 class Classes(BaseModel):
     """The labels in output order."""
 
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "example": {
+                "model_version": "20261121-101500-3f1c22ab",
+                "classes": [
+                    {
+                        "class_id": 0,
+                        "label": "siren",
+                        "threshold": 0.6298,
+                        "alert": False,
+                        "description": "Of police, ambulances or fire engines.",
+                    }
+                ],
+            }
+        },
+    )
 
     model_version: str
     classes: list[Class]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+RUN: dict[str, Any] = {
+    "run": "20261121-101500-9d57c2",
+    "state": "promoted",
+    "reason": "25 new samples reached the threshold of 25",
+    "requested_at": "2026-11-21T10:15:00.263Z",
+    "finished_at": "2026-11-21T10:15:09.801Z",
+    "stage": "promoted",
+    "progress": 1.0,
+    "version": "20261121-101500-3f1c22ab",
+}
 
 
 class RunSummary(BaseModel):
@@ -23,6 +34,28 @@ class RunSummary(BaseModel):
 class Run(RunSummary):
     """A training run."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                **RUN,
+                "started_at": "2026-11-21T10:15:01.114Z",
+                "samples": 480,
+                "parent": "20261120-141649-96b43310",
+                "error": None,
+                "curve": [{"recordings": 344, "clips": 397, "accuracy": 0.9639}],
+                "metrics": {"clips": 83, "accuracy": 0.9639, "ece": 0.0278},
+                "gates": [
+                    {
+                        "gate": "calibration",
+                        "passed": True,
+                        "detail": "ECE 0.028 is below 0.100.",
+                    }
+                ],
+                "notes": [],
+            }
+        }
+    )
+
     started_at: str | None
     samples: int = Field(description="Samples in the catalog when it was asked for.")
     parent: str | None
@@ -36,11 +69,23 @@ class Run(RunSummary):
 class Runs(BaseModel):
     """Training runs, the newest first."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"runs": [RUN]}})
+
     runs: list[RunSummary]
 
 
 class RetrainRequest(BaseModel):
     """Ask for a training."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"reason": "new microphones", "min_new_samples": 10}}
+    )
+
     reason: str = Field(default="asked for by hand", max_length=500)
-    min_new_samples: int = Field(default=0, ge=0, description="Refuse when fewer samples are new.")
+    min_new_samples: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000,
+        strict=True,
+        description="Refuse when fewer samples are new.",
+    )

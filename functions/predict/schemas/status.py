@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Health(BaseModel):
     """The process is alive."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"status": "ok"}})
 
     status: Literal["ok"] = "ok"
 
@@ -35,11 +37,41 @@ class Training(BaseModel):
 class Status(BaseModel):
     """The state of the service."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "Earshot: surveillance",
+                "uptime_s": 86.2,
+                "model": {
+                    "version": "20261121-101500-3f1c22ab",
+                    "trained_at": "2026-11-21T10:15:00.759Z",
+                    "accuracy": 0.9639,
+                    "classes": ["casual", "explosion", "gunshot", "siren"],
+                },
+                "predictions": 4,
+                "uncertain": 1,
+                "refused": 1,
+                "failed": 0,
+                "by_label": {"gunshot": 1, "siren": 3},
+                "training": {
+                    "new_samples": 7,
+                    "threshold": 25,
+                    "active_run": None,
+                    "last_run": "20261121-101500-9d57c2",
+                    "last_state": "promoted",
+                },
+                "refused_bundles": {},
+            }
+        }
+    )
+
     name: str
     uptime_s: float
     model: ServingModel | None = Field(description="Null while there is no model.")
-    predictions: int
-    uncertain: int
+    predictions: int = Field(description="Recordings answered with a label.")
+    uncertain: int = Field(description="Those of them below their label's threshold.")
+    refused: int = Field(description="Recordings that could not be used.")
+    failed: int = Field(description="Recordings that the service could not answer.")
     by_label: dict[str, int]
     training: Training
     refused_bundles: dict[str, str] = Field(

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from earshot.errors import BadApplication
+from earshot.errors import BadApplication, UnknownLabel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +75,13 @@ class Application:
             raise BadApplication(
                 f"Application {self.name}: hop_s must lie between 0 and window_s "
                 f"({self.window_s}), not {self.hop_s}."
+            )
+
+    def check_label(self, label: str) -> None:
+        """Raises UnknownLabel for a label that is neither among ``labels`` nor may be added."""
+        if label not in self.labels and not self.open_labels:
+            raise UnknownLabel(
+                f"{label!r} is not a label of {self.name}: use one of {', '.join(self.labels)}."
             )
 
     def heard_by(self, backbone: str) -> Application:

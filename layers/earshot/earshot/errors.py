@@ -18,7 +18,9 @@
     ├── BadSample                   a labelled clip that cannot be catalogued
     │   ├── BadKey                  the object's key does not name a label
     │   ├── UnknownLabel
-    │   └── LabelConflict           the same audio is catalogued under another label
+    │   ├── LabelMissing            neither given nor told by the file's name
+    │   ├── LabelConflict           the same audio is catalogued under another label
+    │   └── SamplesRefused          none of several clips can be used
     ├── BadArchive                  an archive that cannot be unpacked
     │   ├── DamagedArchive          no zip, cut short, or not what its checksums say
     │   ├── ArchiveTooLarge         more entries, bytes or inflation than is taken
@@ -26,12 +28,26 @@
     │   └── UnsafeName              an entry's name leads out of the archive
     ├── NotFound
     │   ├── ModelNotFound
-    │   └── RunNotFound
+    │   ├── RunNotFound
+    │   ├── RecordingNotFound
+    │   ├── ReviewNotFound
+    │   ├── ResultsNotFound         detections or a clip that somebody removed
+    │   ├── UploadNotFound
+    │   └── TokenNotFound
+    ├── AccessDenied                the API is not for this caller, or not all of it
+    │   ├── TokenRequired
+    │   ├── TokenInvalid            unknown, revoked or expired
+    │   └── ScopeMissing            a token for less than was asked
     ├── Conflict                    somebody else was first
     │   ├── PromotionConflict
     │   ├── NothingToRollBackTo
     │   ├── RetrainInProgress
-    │   └── NotEnoughSamples
+    │   ├── NotEnoughSamples
+    │   ├── NotAnalysed             a recording whose detections are not known
+    │   ├── RecordingReplaced       other content came to its key while it was analysed
+    │   ├── ReviewConflict          it was reviewed, with another verdict
+    │   ├── UploadConflict          other content lies where an upload would go
+    │   └── PartsMissing            an upload that is not whole yet
     ├── BadBundle                   a model version that does not verify
     ├── PromotionRefused            a version that could not serve is not promoted
     ├── NoModel                     nothing to predict with yet
@@ -40,16 +56,33 @@
     ├── UnknownBackbone             neither built in nor imported
     ├── BadBackbone                 a network that cannot be a backbone
     ├── FetchFailed                 a publisher's file that did not come, or is another one
-    └── BadSettings                 the environment lacks something
+    ├── BadSettings                 the environment lacks something
+    └── ApiFailed                   the API did not do what the command asked of it
+        ├── ApiUnreachable          nothing answers there, or not Earshot
+        ├── ApiRefused              a problem, with the code that the API gave it
+        │   └── TokenRefused        no token, or not one that may do this
+        └── StorageRefused          the bucket does not take what the API let it be sent
 
 Every class has a stable ``code`` for programs; the message is for people and says what to do.
 """
 
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 
 class EarshotError(Exception):
-    """The root: anything Earshot raises on purpose."""
+    """The root: anything Earshot raises on purpose.
+
+    ``members`` is what a program may want to know beside the message.
+    """
 
     code = "error"
+    members: Mapping[str, Any] = MappingProxyType({})
 
 
 class BadRecording(EarshotError):
@@ -142,10 +175,26 @@ class UnknownLabel(BadSample):
     code = "unknown_label"
 
 
+class LabelMissing(BadSample):
+    """No label was given, and the file's name begins with none."""
+
+    code = "label_missing"
+
+
 class LabelConflict(BadSample):
     """The same audio is already catalogued under another label."""
 
     code = "label_conflict"
+
+
+class SamplesRefused(BadSample):
+    """None of several clips can be used; ``files`` says why of each."""
+
+    code = "samples_refused"
+
+    def __init__(self, message: str, files: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(message)
+        self.members = {"files": files}
 
 
 class BadArchive(EarshotError):
@@ -196,6 +245,60 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class RecordingNotFound(NotFound):
+    """No such recording."""
+
+    code = "recording_not_found"
+
+
+class ReviewNotFound(NotFound):
+    """Nothing such is, or was, in the review queue."""
+
+    code = "review_not_found"
+
+
+class ResultsNotFound(NotFound):
+    """What was found in a recording was kept, and is no longer there."""
+
+    code = "results_not_found"
+
+
+class UploadNotFound(NotFound):
+    """No such upload: it was never begun, or it is over."""
+
+    code = "upload_not_found"
+
+
+class TokenNotFound(NotFound):
+    """No such token."""
+
+    code = "token_not_found"
+
+
+class AccessDenied(EarshotError):
+    """The API is not for this caller, or not all of it."""
+
+    code = "access_denied"
+
+
+class TokenRequired(AccessDenied):
+    """The request came without a token."""
+
+    code = "token_required"
+
+
+class TokenInvalid(AccessDenied):
+    """No token of this deployment, or one that was revoked or has expired."""
+
+    code = "token_invalid"
+
+
+class ScopeMissing(AccessDenied):
+    """A token that is good, but for less than was asked."""
+
+    code = "scope_missing"
+
+
 class Conflict(EarshotError):
     """The state has moved on, or does not allow it."""
 
@@ -224,6 +327,40 @@ class NotEnoughSamples(Conflict):
     """Fewer new samples than were asked for."""
 
     code = "not_enough_samples"
+
+
+class NotAnalysed(Conflict):
+    """A recording that waits to be analysed, or was refused: it has no detections."""
+
+    code = "not_analysed"
+
+
+class RecordingReplaced(Conflict):
+    """Other content came to a recording's key while it was analysed."""
+
+    code = "recording_replaced"
+
+
+class ReviewConflict(Conflict):
+    """Somebody reviewed it before, with another verdict."""
+
+    code = "review_conflict"
+
+
+class UploadConflict(Conflict):
+    """Other content lies where an upload would go."""
+
+    code = "upload_conflict"
+
+
+class PartsMissing(Conflict):
+    """Parts of an upload are not there, or not whole: their numbers are ``missing``."""
+
+    code = "parts_missing"
+
+    def __init__(self, message: str, missing: Sequence[int]) -> None:
+        super().__init__(message)
+        self.members = {"missing": missing}
 
 
 class BadBundle(EarshotError):
@@ -278,3 +415,38 @@ class BadSettings(EarshotError):
     """The environment lacks a setting, or holds one that makes no sense."""
 
     code = "bad_settings"
+
+
+class ApiFailed(EarshotError):
+    """The API, asked by the command, did not do it."""
+
+    code = "api_failed"
+
+
+class ApiUnreachable(ApiFailed):
+    """Nothing answers at the API's address, or something that is not Earshot."""
+
+    code = "api_unreachable"
+
+
+class ApiRefused(ApiFailed):
+    """A problem that the API answered with: its ``status``, and the ``code`` that it has there."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+
+
+class TokenRefused(ApiRefused):
+    """The token is missing or invalid, or may not do this."""
+
+
+class StorageRefused(ApiFailed):
+    """The bucket did not take what the API let it be sent; ``status`` is the bucket's."""
+
+    code = "storage_refused"
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status

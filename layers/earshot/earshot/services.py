@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,15 +27,18 @@ from earshot.errors import (
     PromotionRefused,
     RecordingTooLarge,
     RetrainInProgress,
-    UnknownLabel,
 )
 from earshot.events import ModelPromoted, RetrainRequested
 from earshot.explanation import explain
 from earshot.recording import Import, Refusal, Sample, now
 from earshot.runs import Run
+from earshot.serving import heard_at_once
 from earshot.store import IMPORTS, RECORDINGS, SAMPLES, SampleKey, is_folder_marker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from earshot.analysis import Analysis
     from earshot.application import Application
     from earshot.arrivals import Arrivals
     from earshot.bundle import ModelCard
@@ -43,22 +46,25 @@ if TYPE_CHECKING:
     from earshot.events import Publisher
     from earshot.recording import Prediction, Samples, Waveform
     from earshot.registry import Champion, Registry
+    from earshot.review import ReviewQueue
     from earshot.runs import Standing
     from earshot.serving import Serving
     from earshot.statistics import Statistics
     from earshot.store import Store
+    from earshot.tokens import Tokens
+    from earshot.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
 # How many versions a list shows.
 LISTED = 50
-# A recording may take half a gigabyte while it is heard; Lambda hears one at a time anyway.
-_hearing = BoundedSemaphore(2)
 
 # How many of an archive's files that are no audio are named in its record.
 NAMED = 20
 
-State = Literal["added", "duplicate", "refused", "recorded", "unpacked", "gone", "ignored"]
+State = Literal[
+    "added", "duplicate", "refused", "recorded", "analysed", "unpacked", "gone", "ignored"
+]
 
 
 @dataclass(frozen=True)
@@ -72,39 +78,63 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Services:
-    """The use cases over their collaborators, which an entry point builds once."""
+    """The use cases over their collaborators, which an entry point builds once.
+
+    ``tokens`` is None where the API asks for none.
+    """
 
     application: Application
     store: Store
     catalog: Catalog
     arrivals: Arrivals
     statistics: Statistics
+    tokens: Tokens | None
     registry: Registry
     serving: Serving
     publisher: Publisher
+    analysis: Analysis
+    reviews: ReviewQueue
+    uploads: Uploads
     retrain_threshold: int
 
     # --- predict ---------------------------------------------------------------------------
 
-    def classify(self, data: bytes, explained: bool = False) -> Prediction:
-        """Decode a recording and say what is heard, and by what; raises BadRecording or NoModel."""
-        with _hearing:
+    def classify(self, data: bytes, explained: bool = False, request_id: str = "") -> Prediction:
+        """Decode a recording and say what is heard, and by what; raises BadRecording or NoModel.
+
+        What comes of it is counted, under the request's identity.
+        """
+        started = time.perf_counter()
+        try:
+            prediction = self._hear(data, explained)
+        except Exception as error:
+            self._count(partial(self.statistics.count_error, error))
+            raise
+        took_ms = (time.perf_counter() - started) * 1000
+        prediction = replace(prediction, processing_ms=round(took_ms, 2))
+        self._count(partial(self.statistics.count, prediction, request_id))
+        return prediction
+
+    def _hear(self, data: bytes, explained: bool) -> Prediction:
+        with heard_at_once:
             detector, waveform = self.serving.detector(), decode(data)
             hearing = detector.hear(waveform)
             prediction = detector.judge(hearing, waveform.duration_s)
             if explained:
                 explanation = explain(detector, waveform, hearing, prediction.label)
                 prediction = replace(prediction, explanation=explanation)
+        return prediction
+
+    def _count(self, count: Callable[[], None]) -> None:
         try:
-            self.statistics.count(prediction)
+            count()
         except (ClientError, BotoCoreError):
             # The answer is right whether or not it could be counted.
-            logger.exception("A prediction could not be counted.")
-        return prediction
+            logger.exception("An answer could not be counted.")
 
     # --- ingest ----------------------------------------------------------------------------
 
-    def receive(self, key: str, size: int) -> Outcome:
+    def receive(self, key: str) -> Outcome:
         """Act on an object that appeared in the recordings bucket; safe to repeat.
 
         What is wrong with the object itself is recorded as a refusal. What is wrong with the
@@ -116,7 +146,7 @@ class Services:
             if key.startswith(SAMPLES):
                 return self.register_sample(key)
             if key.startswith(RECORDINGS):
-                return self.register_recording(key, size)
+                return self.register_recording(key)
             if key.startswith(IMPORTS):
                 return self.unpack(key)
             raise BadKey(
@@ -137,12 +167,7 @@ class Services:
         While there is no model to embed it, it is catalogued without: a training will embed it.
         """
         place = SampleKey.parse(key)
-        known = self.application.labels
-        if place.label not in known and not self.application.open_labels:
-            raise UnknownLabel(
-                f"{place.label!r} is not a label of {self.application.name}: use one of "
-                f"{', '.join(known)}."
-            )
+        self.application.check_label(place.label)
         waveform = decode(self.store.read(key))
         embedded_by, embedding = self._embed(waveform)
         sample = Sample(
@@ -168,13 +193,12 @@ class Services:
             return "", None
         return detector.card.embedding_id, detector.embed(waveform)
 
-    def register_recording(self, key: str, size: int) -> Outcome:
-        """Record that an unlabelled recording came in."""
-        parts = key.removeprefix(RECORDINGS).split("/")
-        if len(parts) < 2:
-            raise BadKey(f"{key!r} names no site: put it at {RECORDINGS}<site>/<file>.")
-        self.arrivals.note_recording(key, parts[0], size)
-        return Outcome(key, "recorded")
+    def register_recording(self, key: str) -> Outcome:
+        """Detect what is in a recording; while there is no model, record that it came in."""
+        record = self.analysis.receive(key)
+        if record.state != "analysed":
+            return Outcome(key, "recorded", record.reason or "")
+        return Outcome(key, "analysed", f"{sum(record.detections.values())} detections")
 
     def unpack(self, key: str) -> Outcome:
         """Put the clips of an archive below ``samples/``; raises BadArchive or UnknownLabel.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import cached_property
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 from earshot.bundle import Bundle
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from earshot.registry import Champion, Registry
 
 logger = logging.getLogger(__name__)
+
+# A recording may take half a gigabyte while it is heard; Lambda hears one at a time anyway.
+heard_at_once = BoundedSemaphore(2)
 
 
 class Serving:

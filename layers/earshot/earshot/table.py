@@ -40,7 +40,7 @@ class Table:
 
     def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
         """Those of up to a hundred items that exist, in any order, in one round trip."""
-        wanted: Any = {
+        wanted: Any = keys and {
             self._name: {"Keys": [_key(pk, sk) for pk, sk in keys], "ConsistentRead": True}
         }
         items: list[Item] = []
@@ -50,27 +50,42 @@ class Table:
             wanted = answer.get("UnprocessedKeys")
         return items
 
-    def query(self, pk: str) -> Iterator[Item]:
-        """The items of a partition by their ``sk``, fetched page by page as they are asked for."""
+    def query(self, pk: str, between: tuple[str, str] | None = None) -> Iterator[Item]:
+        """The items of a partition by their ``sk``, fetched page by page as they are asked for.
+
+        All of them, or those from the first to the last ``sk`` of ``between``, both included.
+        """
+        condition, values = "pk = :pk", {":pk": {"S": pk}}
+        if between:
+            condition += " AND sk BETWEEN :first AND :last"
+            values |= {":first": {"S": between[0]}, ":last": {"S": between[1]}}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
             ConsistentRead=True,
         )
         for page in pages:
             for item in page["Items"]:
                 yield _values(item)
 
-    def last(self, pk: str, limit: int) -> list[Item]:
-        """The last items of a partition by their ``sk``, the last one first."""
+    def first(self, pk: str, limit: int) -> list[Item]:
+        """The first items of a partition by their ``sk``."""
+        return self._some(pk, limit, ScanIndexForward=True)
+
+    def last(self, pk: str, limit: int, before: str = "") -> list[Item]:
+        """The last items of a partition by their ``sk``, or the last before one: the last first."""
+        start: Item = {"ExclusiveStartKey": _key(pk, before)} if before else {}
+        return self._some(pk, limit, ScanIndexForward=False, **start)
+
+    def _some(self, pk: str, limit: int, **how: Any) -> list[Item]:
         answer = self._client.query(
             TableName=self._name,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": pk}},
-            ScanIndexForward=False,
             ConsistentRead=True,
             Limit=limit,
+            **how,
         )
         return [_values(item) for item in answer["Items"]]
 
@@ -116,15 +131,24 @@ class Table:
                 break
         return True
 
+    def putting(self, item: Item) -> Item:
+        """The action of a transaction that writes an item, whatever was there."""
+        return {"Put": {"TableName": self._name, "Item": _serialized(item)}}
+
     def putting_new(self, item: Item) -> Item:
         """The action of a transaction that writes an item which must not be there yet."""
-        return {
-            "Put": {
-                "TableName": self._name,
-                "Item": _serialized(item),
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
+        return self.putting_if("attribute_not_exists(pk)", item)
+
+    def putting_if(self, condition: str, item: Item, values: Item | None = None) -> Item:
+        """The action of a transaction that writes an item if what is there meets a condition."""
+        request: Item = {
+            "TableName": self._name,
+            "Item": _serialized(item),
+            "ConditionExpression": condition,
         }
+        if values:
+            request["ExpressionAttributeValues"] = _named(values)
+        return {"Put": request}
 
     def updating(
         self,
@@ -139,9 +163,7 @@ class Table:
         """The action of a transaction that changes an item's attributes."""
         request: Item = {"TableName": self._name, "Key": _key(pk, sk), "UpdateExpression": change}
         if values:
-            request["ExpressionAttributeValues"] = {
-                f":{name}": _serialize(value) for name, value in values.items()
-            }
+            request["ExpressionAttributeValues"] = _named(values)
         if names:
             request["ExpressionAttributeNames"] = {
                 f"#{name}": attribute for name, attribute in names.items()
@@ -157,6 +179,10 @@ class Table:
 
 def _key(pk: str, sk: str) -> Item:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _named(values: Item) -> Item:
+    return {f":{name}": _serialize(value) for name, value in values.items()}
 
 
 def _serialized(item: Item) -> Item:

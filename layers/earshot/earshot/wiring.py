@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from botocore.config import Config
+
+from earshot.analysis import Analysis
 from earshot.application import Application
 from earshot.arrivals import Arrivals
 from earshot.catalog import Catalog
 from earshot.events import Publisher
+from earshot.logbook import Logbook
 from earshot.registry import Registry
+from earshot.results import Results
+from earshot.review import ReviewQueue
 from earshot.services import Services
 from earshot.serving import Serving
 from earshot.statistics import Statistics
 from earshot.store import Store
+from earshot.tokens import Tokens
+from earshot.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,19 +30,42 @@ if TYPE_CHECKING:
 
 def wire(settings: Settings, client: Callable[..., Any]) -> Services:
     """Build the use cases over AWS clients; ``client`` makes one by its service's name."""
-    s3, dynamodb = client("s3"), client("dynamodb")
+    s3, dynamodb = _s3(client), client("dynamodb")
     registry = Registry(s3, settings.artifacts_bucket)
     application = Application.load(settings.application)
     if settings.backbone:
         application = application.heard_by(settings.backbone)
+    store = Store(s3, settings.recordings_bucket)
+    catalog = Catalog(dynamodb, settings.table)
+    serving = Serving(registry, settings.default_bundle, settings.reload_s)
+    logbook = Logbook(dynamodb, settings.table)
+    results = Results(s3, settings.artifacts_bucket)
     return Services(
         application=application,
-        store=Store(s3, settings.recordings_bucket),
-        catalog=Catalog(dynamodb, settings.table),
+        store=store,
+        catalog=catalog,
         arrivals=Arrivals(dynamodb, settings.table),
         statistics=Statistics(dynamodb, settings.table),
+        tokens=Tokens(dynamodb, settings.table) if settings.auth == "token" else None,
         registry=registry,
-        serving=Serving(registry, settings.default_bundle, settings.reload_s),
+        serving=serving,
         publisher=Publisher(client("events"), settings.event_bus),
+        analysis=Analysis(logbook, store, results, serving, application),
+        reviews=ReviewQueue(logbook, store, results, application),
+        uploads=Uploads(application, store, catalog),
         retrain_threshold=settings.retrain_threshold,
     )
+
+
+def _s3(client: Callable[..., Any]) -> Any:
+    """S3's client, which signs addresses for others to use.
+
+    Version 4 alone signs a part's length, and most regions take no older signature. On AWS an
+    address has to name the region's own host: for hours after a bucket was made the global one
+    redirects, and signatures do not follow. An emulator has one host for all buckets.
+    """
+    s3 = client("s3", config=Config(signature_version="s3v4"))
+    if ".amazonaws.com" not in s3.meta.endpoint_url:
+        return s3
+    regional = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+    return client("s3", config=regional)
