@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from predict.schemas.numbers import Whole
+
 RUN: dict[str, Any] = {
     "run": "20261121-101500-9d57c2",
     "state": "promoted",
@@ -82,7 +84,7 @@ class RetrainRequest(BaseModel):
     )
 
     reason: str = Field(default="asked for by hand", max_length=500)
-    min_new_samples: int = Field(
+    min_new_samples: Whole = Field(
         default=0,
         ge=0,
         le=1_000_000_000,

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from predict.schemas.numbers import Whole
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
@@ -19,7 +21,7 @@ class _File(BaseModel):
         description="The file's name. Its last part is kept; what could do harm in it becomes `_`.",
         examples=["20261121_100000.wav"],
     )
-    size: int = Field(ge=1, strict=True, description="In bytes. Not one more or less is taken.")
+    size: Whole = Field(ge=1, description="In bytes. Not one more or less is taken.")
     sha256: Sha256 | None = Field(
         default=None,
         description="Of the file's bytes, in hex. With it the key is always the same, so that an "
@@ -163,7 +165,7 @@ class Completion(BaseModel):
     )
 
     key: Name = Field(description="As `POST /uploads` answered it.")
-    size: int = Field(ge=1, strict=True, description="Of the whole file, in bytes.")
+    size: Whole = Field(ge=1, description="Of the whole file, in bytes.")
 
 
 class Completed(BaseModel):
