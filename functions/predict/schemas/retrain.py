@@ -88,6 +88,5 @@ class RetrainRequest(BaseModel):
         default=0,
         ge=0,
         le=1_000_000_000,
-        strict=True,
         description="Refuse when fewer samples are new.",
     )
