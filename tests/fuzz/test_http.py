@@ -310,7 +310,9 @@ def mutant(chance: random.Random, good: bytes) -> bytes:
     return bytes(data)
 
 
-def test_a_mutated_request_is_answered_or_hung_up_on(server: Server) -> None:
+def test_a_mutated_request_is_answered_or_hung_up_on(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     seeds = [
         form(FILE),
         request("/predict?top_k=2&explain=false", AUDIO, method="POST", body=SHORT),
@@ -334,6 +336,7 @@ def test_a_mutated_request_is_answered_or_hung_up_on(server: Server) -> None:
     server.hears()
     grown = server.resident_mb() - before
     told = ", ".join(f"{count} x {status or 'none'}" for status, count in sorted(outcomes.items()))
-    print(f"http fuzz: {MUTANTS} requests, failures 0, answered {told}; memory {grown:+.0f} MB")
+    with capsys.disabled():
+        print(f"\nhttp fuzz: {MUTANTS} requests, failures 0: {told}; memory {grown:+.0f} MB")
     assert {200, 400} <= set(outcomes)
     assert grown < GROWTH_MB
