@@ -7,6 +7,7 @@ import io
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import soundfile
 from botocore.config import Config
 from earshot.bundle import Bundle
+from earshot.services import Services
 from earshot.settings import Settings
 from earshot.wiring import wire
 from moto import mock_aws
@@ -234,3 +236,10 @@ def aws(environment: None) -> Iterator[Aws]:
 @pytest.fixture
 def services(aws: Aws) -> Any:
     return wire(Settings.from_environment(), boto3.client)
+
+
+def with_threshold(services: Services, threshold: int) -> Services:
+    """The same use cases, asking for a training after so many new samples."""
+    training = replace(services.training, threshold=threshold)
+    samples = replace(services.samples, training=training)
+    return replace(services, training=training, samples=samples)

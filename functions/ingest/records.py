@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-    from earshot.services import Services, State
+    from earshot.recording import State
+    from earshot.services import Services
 
     from ingest.events import ObjectCreated
 

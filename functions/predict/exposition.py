@@ -68,7 +68,7 @@ class _Statistics(Collector):
         yield GaugeMetricFamily(
             "earshot_training_threshold_samples",
             "New samples that start a training.",
-            self._services.retrain_threshold,
+            self._services.training.threshold,
         )
 
     def _model(self) -> Iterator[Metric]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from earshot.bundle import Bundle
-    from earshot.catalog import Catalog
+    from earshot.ledger import Ledger
     from earshot.recording import Sample, Waveform
     from earshot.runs import Run
     from earshot.services import Services
@@ -66,25 +66,25 @@ def work(services: Services, default_bundle: Path, run_id: str, worker: str) -> 
     reason. What fails in the world (S3, DynamoDB) is raised with the run still claimed, so that
     the same job's next attempt goes on with it.
     """
-    run = services.catalog.claim_run(run_id, worker)
+    run = services.ledger.claim(run_id, worker)
     logger.info("Run %s is claimed by %s.", run.run, worker)
     try:
-        with _signs_of_life(services.catalog, run.run, worker):
+        with _signs_of_life(services.ledger, run.run, worker):
             _work(services, default_bundle, run, worker)
     except (ClientError, BotoCoreError, RetrainInProgress):
         raise
     except Exception as error:
         # Trying again would end the same way: the run is over, and says why.
-        services.catalog.finish_run(run.run, worker, FAILED, error=str(error) or repr(error))
+        services.ledger.finish(run.run, worker, FAILED, error=str(error) or repr(error))
         if not isinstance(error, FOR_PEOPLE):
             raise
         logger.error("Run %s failed: %s", run.run, error)
     # Samples that came in meanwhile may already be enough for the next one.
-    services.retrain_if_due()
+    services.training.request_if_due()
 
 
 def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> None:
-    catalog, application = services.catalog, services.application
+    catalog, ledger, application = services.catalog, services.ledger, services.application
     report = _Reporter(services, run.run, worker)
     report("collecting", 0.0, ())
     pointer = services.registry.champion()
@@ -93,7 +93,7 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
         if promotion.promoted_by == by:
             # An earlier attempt died between promoting and saying so. If what it promoted was
             # rolled back meanwhile, it stays so.
-            catalog.finish_run(
+            ledger.finish(
                 run.run, worker, PROMOTED, stage="done", progress=1.0, version=promotion.version
             )
             return
@@ -142,16 +142,16 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
     }
     refused = [verdict.gate for verdict in verdicts if not verdict.passed]
     if refused:
-        catalog.finish_run(run.run, worker, REJECTED, **outcome)
+        ledger.finish(run.run, worker, REJECTED, **outcome)
         logger.info("Version %s is refused by %s.", card.version, ", ".join(refused))
         return
     try:
-        services.promote(card.version, pointer, by=by, reason=run.reason)
+        services.models.promote(card.version, pointer, by=by, reason=run.reason)
     except PromotionConflict as error:
-        catalog.finish_run(run.run, worker, REJECTED, **outcome, error=str(error))
+        ledger.finish(run.run, worker, REJECTED, **outcome, error=str(error))
         logger.info("%s", error)
         return
-    catalog.finish_run(run.run, worker, PROMOTED, **outcome)
+    ledger.finish(run.run, worker, PROMOTED, **outcome)
     logger.info("Version %s is promoted.", card.version)
 
 
@@ -250,14 +250,14 @@ def _answers(champion: Bundle, embedded_by: str, dataset: Dataset) -> list[str |
 
 
 @contextmanager
-def _signs_of_life(catalog: Catalog, run: str, worker: str) -> Iterator[None]:
+def _signs_of_life(ledger: Ledger, run: str, worker: str) -> Iterator[None]:
     """Keep the claim alive, so that nobody takes the run for dead while it fits."""
     done = Event()
 
     def beat() -> None:
         while not done.wait(BEAT_S):
             try:
-                catalog.keep_run(run, worker)
+                ledger.keep(run, worker)
             except (ClientError, BotoCoreError, RetrainInProgress):
                 logger.warning("A sign of life could not be written.", exc_info=True)
 
@@ -285,6 +285,6 @@ class _Reporter:
         if stage == self._stage and time.monotonic() < self._next:
             return
         self._stage, self._next = stage, time.monotonic() + REPORT_EVERY_S
-        self._services.catalog.report_run(
+        self._services.ledger.report(
             self._run, self._worker, stage=stage, progress=round(progress, 3), curve=list(curve)
         )

@@ -6,14 +6,14 @@ import csv
 import io
 import zipfile
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import boto3
 import numpy as np
 import pytest
-from conftest import REPOSITORY, Aws, encode
+from conftest import REPOSITORY, Aws, encode, with_threshold
 from earshot.audio import decode
 from earshot.settings import Settings
 from earshot.wiring import wire
@@ -86,9 +86,9 @@ class Deployment:
 
     def train(self, min_new_samples: int = 1) -> Run:
         """Do the run that is asked for, as the Batch job does."""
-        run = self.services.request_retrain("a test", min_new_samples)
+        run = self.services.training.request("a test", min_new_samples)
         work(self.services, self._default_bundle, run.run, "worker")
-        return self.services.catalog.run(run.run)
+        return self.services.ledger.run(run.run)
 
     def predict(self, content: bytes) -> dict[str, Any]:
         answer = self.api.post("/predict", files={"file": ("clip", content)})
@@ -158,7 +158,7 @@ def test_a_first_model_from_sounds_of_our_own(
     run = deployed.train()
     assert run.state == "promoted", (run.gates, run.error)
     assert run.parent is None
-    card = deployed.services.card(run.version or "")
+    card = deployed.services.models.card(run.version or "")
     assert set(card.labels) == set(labels)
     listens = deployed.services.application
     # A network hears at its own rate, what is computed at the application's.
@@ -205,7 +205,7 @@ def test_the_threshold_starts_the_first_training(
     deploy: Callable[[str], Deployment], aws: Aws
 ) -> None:
     deployed = deploy("distress")
-    deployed.services = replace(deployed.services, retrain_threshold=4)
+    deployed.services = with_threshold(deployed.services, 4)
     deployed.drop(made("distress", each=2))
     (event,) = aws.published()
     assert event["detail-type"] == "RetrainRequested"
@@ -221,7 +221,7 @@ def test_a_species_can_be_added_later_and_one_with_too_few_recordings_waits(
     deployed.drop(few[:3])
     first = deployed.train()
     assert first.state == "promoted", first.gates
-    card = deployed.services.card(first.version or "")
+    card = deployed.services.models.card(first.version or "")
     assert card.labels == ("triller", "whistler")
     (note,) = [note for note in first.notes if "left out" in note]
     assert note.startswith("warbler is left out")
@@ -233,7 +233,7 @@ def test_a_species_can_be_added_later_and_one_with_too_few_recordings_waits(
     assert second.parent == first.version
     assert not [note for note in second.notes if "left out" in note]
     # What was known keeps its place in the answers, and is not forgotten.
-    assert deployed.services.card(second.version or "").labels == (*card.labels, "warbler")
+    assert deployed.services.models.card(second.version or "").labels == (*card.labels, "warbler")
     assert deployed.accuracy(made("birds", each=6, seed=1)) >= 0.9
     assert deployed.predict(few[0].content)["model_version"] == second.version
 
@@ -308,7 +308,7 @@ def test_wildlife_on_real_clips(deploy: Callable[[str], Deployment], data_dir: P
     assert run.state == "promoted", run.gates
     # All guineafowl are of one recording: nothing could be proved of them.
     assert any(note.startswith("guineafowl is left out: 1 rec") for note in run.notes)
-    card = deployed.services.card(run.version or "")
+    card = deployed.services.models.card(run.version or "")
     assert card.labels == ("gun_shot", "dog", "vehicle", "silence")
     # One of four by chance.
     assert deployed.accuracy([*held_out, *more_held_out]) >= 0.7
@@ -358,9 +358,9 @@ def test_bats_on_real_recordings_at_their_native_rate(
     assert run.state == "rejected"
     assert [gate["gate"] for gate in run.gates if not gate["passed"]] == ["better_than_guessing"]
     version = run.version or ""
-    card = deployed.services.card(version)
+    card = deployed.services.models.card(version)
     assert card.sample_rate == 384_000
     assert set(card.labels) == {clip.label for clip in learnt}
-    deployed.services.promote(version, None, by="a person", reason="rare species")
+    deployed.services.models.promote(version, None, by="a person", reason="rare species")
     assert deployed.predict(night.content)["model_version"] == version
     assert deployed.accuracy([night, *held_out]) == 1

@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 from botocore.config import Config
-from conftest import REPOSITORY, clip, emulated
+from conftest import REPOSITORY, clip, emulated, with_threshold
 from earshot.errors import PromotionConflict, RetrainInProgress
 from earshot.services import Services
 from earshot.settings import Settings
@@ -106,7 +106,7 @@ def test_concurrent_and_repeated_events_count_once(
     assert Counter(outcomes) == {"added": 12, "duplicate": len(events) - 12}
     assert counted(services) == {"casual": 4, "gunshot": 4, "siren": 4}
     # One crossing of ten, one run, one event.
-    (run,) = services.catalog.runs()
+    (run,) = services.ledger.runs()
     assert deployed.requested() == [run.run]
     assert run.samples >= 10
 
@@ -119,14 +119,14 @@ def test_any_order_of_events_leads_to_the_same_counts(
     deployed: Deployed, keys: dict[str, str], data: st.DataObject
 ) -> None:
     deployed.clear()
-    services = replace(deployed.services, retrain_threshold=4)
+    services = with_threshold(deployed.services, 4)
     names = sorted(keys)
     order = data.draw(st.lists(st.sampled_from(names), max_size=30))
     for key in order:
         services.receive(key)
     expected = Counter(identity.split()[0] for identity in {keys[key] for key in order})
     assert counted(services) == dict(expected)
-    runs = services.catalog.runs()
+    runs = services.ledger.runs()
     assert len(runs) == (sum(expected.values()) >= 4)
     assert deployed.requested() == [run.run for run in runs]
 
@@ -136,23 +136,23 @@ def test_many_ask_for_a_training_and_one_gets_it(deployed: Deployed) -> None:
 
     def ask(_: int) -> bool:
         try:
-            deployed.services.request_retrain("race")
+            deployed.services.training.request("race")
         except RetrainInProgress:
             return False
         return True
 
     with ThreadPoolExecutor(THREADS) as pool:
         assert sum(pool.map(ask, range(THREADS))) == 1
-    assert len(deployed.requested()) == len(deployed.services.catalog.runs()) == 1
+    assert len(deployed.requested()) == len(deployed.services.ledger.runs()) == 1
 
 
 def test_many_workers_claim_a_run_and_one_has_it(deployed: Deployed) -> None:
     deployed.clear()
-    run = deployed.services.request_retrain("race").run
+    run = deployed.services.training.request("race").run
 
     def claim(worker: int) -> bool:
         try:
-            deployed.services.catalog.claim_run(run, f"worker {worker}")
+            deployed.services.ledger.claim(run, f"worker {worker}")
         except RetrainInProgress:
             return False
         return True
@@ -174,7 +174,7 @@ def test_many_promote_and_one_wins(deployed: Deployed) -> None:
 
     def promote(version: str) -> bool:
         try:
-            services.promote(version, expected, "test", "race")
+            services.models.promote(version, expected, "test", "race")
         except PromotionConflict:
             return False
         return True

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from test_loop import local_stack
 
 if TYPE_CHECKING:
-    from earshot.services import Outcome, Services
+    from earshot.recording import Outcome
+    from earshot.services import Services
 
 
 def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 from conftest import REPOSITORY, clip, emulated
-from earshot import uploads
+from earshot.services import uploads
 from earshot.settings import Settings
 from earshot.wiring import wire
 from fastapi.testclient import TestClient

@@ -186,7 +186,7 @@ def test_what_is_too_long_is_to_be_cut(services: Services, aws: Aws) -> None:
 def test_what_is_too_large_is_not_read(
     services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("earshot.analysis.MAX_SAMPLE_BYTES", 1000)
+    monkeypatch.setattr("earshot.services.analysis.MAX_SAMPLE_BYTES", 1000)
     monkeypatch.setattr("earshot.store.Store.read_range", None)
     assert drop(services, aws, tape()) == "refused"
     assert only(services).code == "recording_too_large"

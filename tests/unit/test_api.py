@@ -168,7 +168,7 @@ def test_models_and_their_cards(
 
     card = replace(default_bundle.card, version="v2", parent=version)
     services.registry.publish(card, {"model.onnx": default_bundle.model})
-    services.promote("v2", None, by="test", reason="a test")
+    services.models.promote("v2", None, by="test", reason="a test")
     models = client.get("/models").json()
     assert models["champion"]["version"] == "v2"
     assert [(m["version"], m["champion"]) for m in models["models"]] == [

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, Aws, sound
+from conftest import REPOSITORY, Aws, sound, with_threshold
 from conftest import clip as recording
 from earshot.application import Application
 from earshot.bundle import EMBEDDINGS_FILE, embedding_id
@@ -337,7 +337,7 @@ def test_silence_is_taught_only_where_an_application_says_what_it_is(
 
 
 def drop_sounds(services: Services, aws: Aws, seeds: range) -> None:
-    quiet = replace(services, retrain_threshold=10_000)
+    quiet = with_threshold(services, 10_000)
     for label in ("casual", "siren"):
         for seed in seeds:
             key = f"samples/{label}/{seed}.wav"
@@ -374,9 +374,9 @@ def nothing_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(services: Services, seed: Path) -> Run:
-    requested = services.request_retrain("a test")
+    requested = services.training.request("a test")
     job.work(services, seed, requested.run, "worker")
-    return services.catalog.run(requested.run)
+    return services.ledger.run(requested.run)
 
 
 @pytest.mark.usefixtures("nothing_fitted")

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from earshot.arrivals import Arrivals
-from earshot.catalog import SILENCE_S, Catalog
-from earshot.errors import LabelConflict, RetrainInProgress, RunNotFound
+from earshot.catalog import Catalog
+from earshot.errors import LabelConflict
 from earshot.recording import Refusal, Sample
-from earshot.runs import PROMOTED, Run, Standing
 
 if TYPE_CHECKING:
     from conftest import Aws
@@ -32,10 +31,6 @@ def sample(identity: str = "a" * 64, label: str = "siren", **changes: Any) -> Sa
         added_at="2026-11-21T10:00:00.000Z",
     )
     return replace(made, **changes)
-
-
-def run(name: str = "20261121-100000-abcdef", samples: int = 0) -> Run:
-    return Run(name, "requested", "because", "2026-11-21T10:00:00.000Z", samples)
 
 
 def test_a_sample_comes_back_as_it_was(catalog: Catalog) -> None:
@@ -90,69 +85,3 @@ def test_a_refused_object_that_was_mended_is_refused_no_more(aws: Aws, catalog: 
     assert [refusal.key for refusal in arrivals.refusals()] == ["samples/x", sample().key]
     catalog.add_sample(sample())
     assert [refusal.key for refusal in arrivals.refusals()] == ["samples/x"]
-
-
-def test_one_crossing_makes_one_run(catalog: Catalog) -> None:
-    catalog.add_sample(sample())
-    seen = catalog.standing()
-    assert catalog.request_run(run("first"), seen)
-    assert not catalog.request_run(run("second"), seen)
-    assert not catalog.request_run(run("second"), catalog.standing())
-    assert [found.run for found in catalog.runs()] == ["first"]
-    standing = catalog.standing()
-    assert (standing.new, standing.active_run) == (0, "first")
-
-
-def test_a_run_is_claimed_by_one_worker_who_may_come_back(catalog: Catalog) -> None:
-    catalog.request_run(run(), Standing({}, 0, 0, None))
-    assert catalog.claim_run(run().run, "one").state == "running"
-    with pytest.raises(RetrainInProgress):
-        catalog.claim_run(run().run, "two")
-    assert catalog.claim_run(run().run, "one").state == "running"
-    catalog.finish_run(run().run, "one", PROMOTED)
-    with pytest.raises(RetrainInProgress):
-        catalog.claim_run(run().run, "one")
-    with pytest.raises(RunNotFound):
-        catalog.claim_run("nobody's", "one")
-
-
-def test_a_silent_worker_loses_its_run(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    catalog.request_run(run(), Standing({}, 0, 0, None))
-    catalog.claim_run(run().run, "one")
-    catalog.keep_run(run().run, "one")
-    later = time.time() + SILENCE_S + 1
-    monkeypatch.setattr("earshot.catalog.time.time", lambda: later)
-    assert (catalog.standing().active_run, catalog.standing().silent_run) == (None, run().run)
-    assert catalog.claim_run(run().run, "two").state == "running"
-    # Whoever comes back finds that it is no longer his.
-    with pytest.raises(RetrainInProgress):
-        catalog.finish_run(run().run, "one", PROMOTED)
-    with pytest.raises(RetrainInProgress):
-        catalog.keep_run(run().run, "one")
-    assert catalog.run(run().run).state == "running"
-
-
-def test_a_finished_run_frees_the_seat_and_keeps_its_story(catalog: Catalog) -> None:
-    catalog.request_run(run(), Standing({}, 0, 0, None))
-    catalog.claim_run(run().run, "one")
-    catalog.report_run(run().run, "one", stage="fitting", progress=0.25, curve=[{"fold": 1}])
-    assert catalog.run(run().run).progress == 0.25
-    catalog.finish_run(
-        run().run, "one", PROMOTED, version="v2", gates=[{"gate": "g", "passed": True}]
-    )
-    found = catalog.run(run().run)
-    assert (found.state, found.version, found.curve) == ("promoted", "v2", [{"fold": 1}])
-    assert found.gates == [{"gate": "g", "passed": True}]
-    assert found.finished_at
-    assert catalog.standing().active_run is None
-
-
-def test_runs_come_newest_first(catalog: Catalog) -> None:
-    for name in ("20261121-1", "20261123-1", "20261122-1"):
-        catalog.request_run(run(name), catalog.standing())
-        catalog.claim_run(name, "one")
-        catalog.finish_run(name, "one", PROMOTED)
-    assert [found.run for found in catalog.runs()] == ["20261123-1", "20261122-1", "20261121-1"]
-    assert len(catalog.runs(limit=2)) == 2

@@ -489,7 +489,7 @@ def test_what_it_shows_is_what_the_api_answers(
     earshot: Shell, api: TestClient, services: Services, command: tuple[str, ...], path: str
 ) -> None:
     api.post("/predict", content=clip("siren"))
-    services.request_retrain("by the test", 0)
+    services.training.request("by the test", 0)
     shown, answer = earshot(*command, "--json").json, api.get(path).json()
     for changing in ("uptime_s", "process"):
         assert (shown.pop(changing, None) is None) == (answer.pop(changing, None) is None)

@@ -275,7 +275,7 @@ def test_ingest_tells_where_the_unexpected_comes_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ingest = load("ingest.handler").handler
-    monkeypatch.setattr("earshot.services.decode", lambda _: 1 / 0)
+    monkeypatch.setattr("earshot.services.samples.decode", lambda _: 1 / 0)
     aws.drop("samples/siren/a.wav", clip("siren"))
     assert failed(ingest(sqs_event(eventbridge("samples/siren/a.wav")), CONTEXT)) == ["message-0"]
     (line,) = [line for line in told(capsys) if "exception" in line]

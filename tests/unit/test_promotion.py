@@ -281,7 +281,7 @@ def test_a_promotion_that_nobody_heard_of_holds(
     def lost(_: Any) -> None:
         raise RuntimeError("EventBridge did not take it")
 
-    monkeypatch.setattr(services.publisher, "publish", lost)
+    monkeypatch.setattr(services.training.publisher, "publish", lost)
     assert promote(client, "v1").status_code == 200
     assert served(client) == "v1"
 
@@ -382,14 +382,14 @@ def test_a_version_without_figures_is_listed_too(
 def test_a_job_that_died_after_promoting_does_not_undo_a_rollback(
     client: TestClient, services: Services, default_bundle: Bundle
 ) -> None:
-    run = services.request_retrain("a test")
-    services.catalog.claim_run(run.run, "worker")
-    services.promote("v1", None, by=f"run {run.run}", reason=run.reason)
+    run = services.training.request("a test")
+    services.ledger.claim(run.run, "worker")
+    services.models.promote("v1", None, by=f"run {run.run}", reason=run.reason)
     assert roll_back(client, reason="worse at night").status_code == 200
     before = client.get("/models").json()
 
     job.work(services, DEFAULT_BUNDLE, run.run, "worker")
-    done = services.catalog.run(run.run)
+    done = services.ledger.run(run.run)
     assert (done.state, done.version) == ("promoted", "v1")
     assert client.get("/models").json() == before
     assert served(client) == default_bundle.card.version
@@ -404,5 +404,5 @@ def test_a_job_that_began_before_cannot_promote_after_a_rollback(
     roll_back(client)
     # The champion is the same version again, but not the same pointer.
     with pytest.raises(PromotionConflict):
-        services.promote("v2", seen, by="run x", reason="a duplicate")
+        services.models.promote("v2", seen, by="run x", reason="a duplicate")
     assert served(client) == "v1"

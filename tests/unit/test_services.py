@@ -98,7 +98,7 @@ def test_crossing_the_threshold_asks_once(services: Services, aws: Aws) -> None:
         services.receive(f"samples/siren/{n}.wav")
     (event,) = aws.published()
     assert event["detail-type"] == "RetrainRequested"
-    (run,) = services.catalog.runs()
+    (run,) = services.ledger.runs()
     assert event["detail"]["run"] == run.run
     assert run.samples == 5
     assert services.catalog.standing().new == 2
@@ -106,10 +106,10 @@ def test_crossing_the_threshold_asks_once(services: Services, aws: Aws) -> None:
 
 def test_a_training_by_hand(services: Services, aws: Aws) -> None:
     with pytest.raises(NotEnoughSamples, match="0 new samples"):
-        services.request_retrain("try", min_new_samples=1)
-    run = services.request_retrain("try")
+        services.training.request("try", min_new_samples=1)
+    run = services.training.request("try")
     with pytest.raises(RetrainInProgress, match=run.run):
-        services.request_retrain("again")
+        services.training.request("again")
     (event,) = aws.published()
     assert event["detail"] == {"run": run.run, "reason": "try", "requested_at": run.requested_at}
 
@@ -121,12 +121,12 @@ def test_a_request_that_cannot_be_published_is_taken_back(
         raise ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(services.publisher, "publish", fail)
+        patched.setattr(services.training.publisher, "publish", fail)
         for n in range(4):
             drop(services, aws, f"samples/siren/{n}.wav", clip("siren", n))
         with pytest.raises(ConnectionError):
             drop(services, aws, "samples/siren/4.wav", clip("siren", 4))
-    (failed,) = services.catalog.runs()
+    (failed,) = services.ledger.runs()
     assert failed.state == "failed"
     assert services.catalog.standing().new == 5
     # The queue brings the message again, and the run is asked for again.
@@ -141,13 +141,13 @@ def test_a_run_whose_worker_fell_silent_is_buried_by_the_next(
 ) -> None:
     import time
 
-    lost = services.request_retrain("first").run
-    services.catalog.claim_run(lost, "one")
+    lost = services.training.request("first").run
+    services.ledger.claim(lost, "one")
     later = time.time() + 601
-    monkeypatch.setattr("earshot.catalog.time.time", lambda: later)
-    services.request_retrain("second")
-    assert services.catalog.run(lost).state == "failed"
-    assert "silent" in str(services.catalog.run(lost).error)
+    monkeypatch.setattr("earshot.ledger.time.time", lambda: later)
+    services.training.request("second")
+    assert services.ledger.run(lost).state == "failed"
+    assert "silent" in str(services.ledger.run(lost).error)
 
 
 def test_a_refusal_ends_when_the_object_is_good(services: Services, aws: Aws) -> None:

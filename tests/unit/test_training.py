@@ -11,7 +11,7 @@ import boto3
 import numpy as np
 import onnx
 import pytest
-from conftest import DEFAULT_BUNDLE, REPOSITORY, Aws, clip, pcm
+from conftest import DEFAULT_BUNDLE, REPOSITORY, Aws, clip, pcm, with_threshold
 from earshot.application import Application
 from earshot.audio import decode
 from earshot.bundle import Bundle
@@ -99,11 +99,11 @@ def test_what_is_exported_is_what_was_fitted(
 
 
 def request(services: Services) -> Run:
-    return services.request_retrain("a test")
+    return services.training.request("a test")
 
 
 def drop_sounds(services: Services, aws: Aws, labels: tuple[str, ...], seeds: range) -> None:
-    quiet = replace(services, retrain_threshold=10_000)
+    quiet = with_threshold(services, 10_000)
     for label in labels:
         for seed in seeds:
             key = f"samples/{label}/{seed}.wav"
@@ -116,7 +116,7 @@ def test_a_run_trains_proves_and_promotes(services: Services, aws: Aws) -> None:
     before = services.serving.detector().card
     run = request(services)
     work(services, DEFAULT_BUNDLE, run.run, "worker")
-    done = services.catalog.run(run.run)
+    done = services.ledger.run(run.run)
     assert done.state == "promoted", done
     assert (done.stage, done.progress, done.parent) == ("done", 1.0, before.version)
     assert done.curve
@@ -135,7 +135,7 @@ def test_a_run_trains_proves_and_promotes(services: Services, aws: Aws) -> None:
 
 def test_a_second_copy_of_a_job_does_nothing(services: Services, aws: Aws) -> None:
     run = request(services)
-    services.catalog.claim_run(run.run, "first")
+    services.ledger.claim(run.run, "first")
     with pytest.raises(RetrainInProgress):
         work(services, DEFAULT_BUNDLE, run.run, "second")
     assert services.registry.versions() == []
@@ -153,7 +153,7 @@ def test_a_refused_challenger_is_kept_but_does_not_serve(
     refusing(monkeypatch, not_worse=lambda _: (False, "Worse on every clip."))
     run = request(services)
     work(services, DEFAULT_BUNDLE, run.run, "worker")
-    done = services.catalog.run(run.run)
+    done = services.ledger.run(run.run)
     assert done.state == "rejected"
     assert {"gate": "not_worse", "passed": False, "detail": "Worse on every clip."} in done.gates
     assert services.registry.champion() is None
@@ -175,7 +175,7 @@ def test_a_promotion_that_came_first_wins(
     refusing(monkeypatch, fast_enough=promote_meanwhile)
     run = request(services)
     work(services, DEFAULT_BUNDLE, run.run, "worker")
-    done = services.catalog.run(run.run)
+    done = services.ledger.run(run.run)
     assert done.state == "rejected"
     assert "champion changed meanwhile" in str(done.error)
     pointer = services.registry.champion()
@@ -190,7 +190,7 @@ def test_a_champion_that_does_not_verify_is_no_hindrance(services: Services, aws
     pointer = services.registry.promote("broken", None, "a person", "by mistake")
     run = request(services)
     work(services, DEFAULT_BUNDLE, run.run, "worker")
-    done = services.catalog.run(run.run)
+    done = services.ledger.run(run.run)
     assert (done.state, done.parent) == ("promoted", bundle.card.version)
     champion = services.registry.champion()
     assert champion is not None
@@ -203,7 +203,7 @@ def test_nothing_to_learn_from_fails_with_its_reason(
     drop_sounds(services, aws, ("siren",), range(6))
     run = request(services)
     work(services, tmp_path / "no seed", run.run, "worker")
-    done = services.catalog.run(run.run)
+    done = services.ledger.run(run.run)
     assert done.state == "failed"
     assert "two labels" in str(done.error)
     assert services.catalog.standing().active_run is None
@@ -216,17 +216,17 @@ def test_a_fault_of_the_world_leaves_the_run_to_the_next_attempt(
     aws.s3.delete_bucket(Bucket="artifacts")
     with pytest.raises(aws.s3.exceptions.ClientError):
         work(services, DEFAULT_BUNDLE, run.run, "worker")
-    assert services.catalog.run(run.run).state == "running"
+    assert services.ledger.run(run.run).state == "running"
     aws.s3.create_bucket(Bucket="artifacts")
     work(services, DEFAULT_BUNDLE, run.run, "worker")
-    assert services.catalog.run(run.run).state == "promoted"
+    assert services.ledger.run(run.run).state == "promoted"
 
 
 def test_samples_that_came_meanwhile_start_the_next_run(services: Services, aws: Aws) -> None:
     run = request(services)
     drop_sounds(services, aws, ("siren",), range(5))
     work(services, DEFAULT_BUNDLE, run.run, "worker")
-    first, second = reversed(services.catalog.runs())
+    first, second = reversed(services.ledger.runs())
     assert first.run == run.run
     assert second.state == "requested"
     assert second.reason.startswith("5 new samples")
@@ -246,7 +246,7 @@ def test_a_clip_that_was_overwritten_is_judged_by_what_was_heard_then(
     aws.s3.delete_object(Bucket="recordings", Key=held_out[1].key)
     run = request(services)
     work(services, DEFAULT_BUNDLE, run.run, "worker")
-    done = services.catalog.run(run.run)
+    done = services.ledger.run(run.run)
     assert done.state == "promoted", done
     evaluated = json.loads(
         aws.s3.get_object(Bucket="artifacts", Key=f"models/{done.version}/evaluation.json")[
@@ -277,7 +277,7 @@ def test_another_backbone_embeds_all_samples_anew_at_the_next_training(
     changed = replace(services, application=services.application.heard_by("acoustic"))
     run = request(changed)
     work(changed, DEFAULT_BUNDLE, run.run, "worker")
-    done = changed.catalog.run(run.run)
+    done = changed.ledger.run(run.run)
     assert done.state == "promoted", done
     card = changed.registry.card(str(done.version))
     acoustic = load("acoustic", 16_000, changed.registry.backbone)
@@ -288,7 +288,7 @@ def test_another_backbone_embeds_all_samples_anew_at_the_next_training(
     # The seed's audio is not at hand: what is learnt from is the samples, all of them.
     assert sum(sum(part.values()) for part in card.data["labels"].values()) == 64
     # And what comes in from now on is embedded by the new one.
-    fresh = replace(wire(Settings.from_environment(), boto3.client), retrain_threshold=10_000)
+    fresh = with_threshold(wire(Settings.from_environment(), boto3.client), 10_000)
     aws.drop("samples/siren/99.wav", clip("siren", 99))
     fresh.receive("samples/siren/99.wav")
     assert {s.embedded_by for s in fresh.catalog.samples() if s.key.endswith("/99.wav")} == {
@@ -303,7 +303,7 @@ def test_a_backbone_in_the_bucket_is_learnt_upon_and_a_missing_one_ends_the_run(
     changed = replace(services, application=services.application.heard_by("theirs"))
     run = request(changed)
     work(changed, DEFAULT_BUNDLE, run.run, "worker")
-    done = changed.catalog.run(run.run)
+    done = changed.ledger.run(run.run)
     assert done.state == "failed"
     assert "earshot backbone fetch theirs --bucket artifacts" in str(done.error)
 
@@ -311,7 +311,7 @@ def test_a_backbone_in_the_bucket_is_learnt_upon_and_a_missing_one_ends_the_run(
     changed.registry.keep_backbone("theirs", hears_22_khz.content)
     run = request(changed)
     work(changed, DEFAULT_BUNDLE, run.run, "worker")
-    done = changed.catalog.run(run.run)
+    done = changed.ledger.run(run.run)
     assert done.state == "promoted", done
     card = changed.registry.card(str(done.version))
     assert (card.backbone, card.sample_rate) == ("theirs", 22_050)

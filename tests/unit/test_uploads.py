@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Aws, clip, encode, pcm, sound
-from earshot import uploads
 from earshot.application import Application
 from earshot.errors import BadKey, LabelMissing
 from earshot.names import FILE_NAME_BYTES, label_in, safe_name
+from earshot.services import uploads
 from earshot.store import MAX_SAMPLE_BYTES, Form, SampleKey
 from fastapi.testclient import TestClient
 from hypothesis import given, settings

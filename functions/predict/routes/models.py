@@ -39,7 +39,7 @@ def models(services: UseCases) -> schemas.Models:
     history = [_promotion(one) for one in pointer.history] if pointer else []
     return schemas.Models(
         champion=history[0] if history else None,
-        models=[_row(card, card.version == serving) for card in services.cards()],
+        models=[_row(card, card.version == serving) for card in services.models.cards()],
         history=history,
     )
 
@@ -53,7 +53,7 @@ def models(services: UseCases) -> schemas.Models:
 )
 def model(services: UseCases, version: Version) -> ModelCard:
     """The card of one version: labels, thresholds, metrics, calibration, data."""
-    return services.card(version)
+    return services.models.card(version)
 
 
 @router.post(
@@ -68,7 +68,9 @@ def promote(
     422 when it does not verify or fails when it is tried; 409 when the champion moved meanwhile.
     The champion itself stays as it is: null for the default bundle when nothing was promoted yet.
     """
-    champion = services.promote_by_hand(version, caller or wish.by, wish.reason, wish.expected)
+    champion = services.models.promote_by_hand(
+        version, caller or wish.by, wish.reason, wish.expected
+    )
     return _promotion(champion) if champion else None
 
 
@@ -89,7 +91,7 @@ def rollback(
     A second call goes back further, down to the default bundle, then 409. Send `expected` to go
     back once however often the call is repeated.
     """
-    return _promotion(services.roll_back(caller or wish.by, wish.reason, wish.expected))
+    return _promotion(services.models.roll_back(caller or wish.by, wish.reason, wish.expected))
 
 
 def _promotion(promotion: Promotion) -> schemas.Promotion:

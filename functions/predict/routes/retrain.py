@@ -32,7 +32,7 @@ RunId = Annotated[
 def request(services: UseCases, wish: schemas.RetrainRequest | None = None) -> schemas.Run:
     """Ask for a training now; 409 while one is under way, or when too few samples are new."""
     wish = wish or schemas.RetrainRequest()
-    run = services.request_retrain(wish.reason, wish.min_new_samples)
+    run = services.training.request(wish.reason, wish.min_new_samples)
     return schemas.Run(**asdict(run))
 
 
@@ -42,7 +42,7 @@ def runs(services: UseCases) -> schemas.Runs:
     return schemas.Runs(
         runs=[
             schemas.RunSummary.model_validate(run, from_attributes=True)
-            for run in services.catalog.runs()
+            for run in services.ledger.runs()
         ]
     )
 
@@ -50,4 +50,4 @@ def runs(services: UseCases) -> schemas.Runs:
 @router.get("/retrain/{run}", responses=responses(errors.RunNotFound))
 def run(services: UseCases, run: RunId) -> schemas.Run:
     """One run: stage, progress, learning curve, metrics, and the verdict of each gate."""
-    return schemas.Run(**asdict(services.catalog.run(run)))
+    return schemas.Run(**asdict(services.ledger.run(run)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from earshot.analysis import CLIP_TYPE
 from earshot.errors import BadKey, ResultsNotFound, ReviewConflict, ReviewNotFound, UnknownLabel
+from earshot.services.analysis import CLIP_TYPE
 from fastapi import APIRouter, Path, Query, Response
 
 from predict.auth import Caller

@@ -20,7 +20,7 @@ def samples(services: UseCases) -> schemas.Samples:
         labels=standing.labels,
         total=standing.total,
         new_samples=standing.new,
-        threshold=services.retrain_threshold,
+        threshold=services.training.threshold,
         recordings=services.analysis.total(),
         refused=[schemas.Refused(**vars(refusal)) for refusal in services.arrivals.refusals()],
         imports=[

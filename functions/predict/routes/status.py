@@ -31,7 +31,7 @@ def status(services: UseCases) -> schemas.Status:
     """Uptime, the version in service, totals, and how far the next training is."""
     standing = services.catalog.standing()
     totals = services.statistics.totals()
-    last = next(iter(services.catalog.runs(limit=1)), None)
+    last = next(iter(services.ledger.runs(limit=1)), None)
     return schemas.Status(
         name=f"Earshot: {services.application.name}",
         uptime_s=uptime_s(),
@@ -43,7 +43,7 @@ def status(services: UseCases) -> schemas.Status:
         by_label=totals.by_label,
         training=schemas.Training(
             new_samples=standing.new,
-            threshold=services.retrain_threshold,
+            threshold=services.training.threshold,
             active_run=standing.active_run,
             last_run=last.run if last else None,
             last_state=last.state if last else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from earshot import errors
-from earshot.uploads import Wish
+from earshot.services.uploads import Wish
 from fastapi import APIRouter, Path, Query
 
 from predict.manual import responses

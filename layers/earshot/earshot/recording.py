@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Decision = Literal["accepted", "uncertain"]
 ImportState = Literal["unpacking", "unpacked"]
+State = Literal[
+    "added", "duplicate", "refused", "recorded", "analysed", "unpacked", "gone", "ignored"
+]
 RecordingState = Literal["received", "analysed", "refused"]
 Verdict = Literal["confirm", "correct", "reject"]
 
@@ -258,3 +261,12 @@ class Review:
     sample: str | None = None
     reviewed_by: str | None = None
     reviewed_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an object in the recordings bucket."""
+
+    key: str
+    state: State
+    detail: str = ""

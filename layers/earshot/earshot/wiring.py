@@ -6,21 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
-from earshot.analysis import Analysis
 from earshot.application import Application
 from earshot.arrivals import Arrivals
 from earshot.catalog import Catalog
 from earshot.events import Publisher
+from earshot.ledger import Ledger
 from earshot.logbook import Logbook
 from earshot.registry import Registry
 from earshot.results import Results
-from earshot.review import ReviewQueue
 from earshot.services import Services
+from earshot.services.analysis import Analysis
+from earshot.services.imports import Imports
+from earshot.services.models import Models
+from earshot.services.review import ReviewQueue
+from earshot.services.samples import LabelledClips
+from earshot.services.training import Training
+from earshot.services.uploads import Uploads
 from earshot.serving import Serving
 from earshot.statistics import Statistics
 from earshot.store import Store
 from earshot.tokens import Tokens
-from earshot.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,20 +45,27 @@ def wire(settings: Settings, client: Callable[..., Any]) -> Services:
     serving = Serving(registry, settings.default_bundle, settings.reload_s)
     logbook = Logbook(dynamodb, settings.table)
     results = Results(s3, settings.artifacts_bucket)
+    arrivals = Arrivals(dynamodb, settings.table)
+    ledger = Ledger(dynamodb, settings.table)
+    publisher = Publisher(client("events"), settings.event_bus)
+    training = Training(catalog, ledger, publisher, settings.retrain_threshold)
     return Services(
         application=application,
         store=store,
         catalog=catalog,
-        arrivals=Arrivals(dynamodb, settings.table),
+        ledger=ledger,
+        arrivals=arrivals,
         statistics=Statistics(dynamodb, settings.table),
         tokens=Tokens(dynamodb, settings.table) if settings.auth == "token" else None,
         registry=registry,
         serving=serving,
-        publisher=Publisher(client("events"), settings.event_bus),
+        samples=LabelledClips(application, store, catalog, serving, training),
+        imports=Imports(application, store, catalog, arrivals),
         analysis=Analysis(logbook, store, results, serving, application),
         reviews=ReviewQueue(logbook, store, results, application),
         uploads=Uploads(application, store, catalog),
-        retrain_threshold=settings.retrain_threshold,
+        training=training,
+        models=Models(registry, serving, publisher),
     )
 
 

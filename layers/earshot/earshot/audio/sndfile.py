@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import soundfile
 
-from earshot.containers import Track
+from earshot.audio.containers import Track
 from earshot.errors import UndecodableRecording
 
 if TYPE_CHECKING:

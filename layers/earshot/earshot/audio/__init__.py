@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earshot import containers, sndfile
+from earshot.audio import containers, sndfile
 from earshot.errors import (
     EmptyRecording,
     NonFiniteSamples,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from earshot.containers import Track
+    from earshot.audio.containers import Track
     from earshot.recording import Samples
 
 MIN_DURATION_S = 0.1
@@ -134,7 +134,7 @@ def _read(data: bytes, kind: str) -> tuple[Samples, int]:
 def _opened(data: bytes, kind: str) -> AbstractContextManager[Track]:
     # libsndfile as its wheels have it knows no FLAC in Ogg, whose first packet starts so.
     if kind in ("mp4", "aac", "webm") or (kind == "ogg" and data[28:33] == b"\x7fFLAC"):
-        from earshot import ffmpeg  # PyAV takes 70 ms and 17 MB
+        from earshot.audio import ffmpeg  # PyAV takes 70 ms and 17 MB
 
         return ffmpeg.opened(data, kind)
     return sndfile.opened(data, kind)

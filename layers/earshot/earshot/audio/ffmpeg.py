@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import av
 import numpy as np
 
-from earshot.containers import Track, id3_size
+from earshot.audio.containers import Track, id3_size
+from earshot.audio.mp4 import only_sound
 from earshot.errors import (
     EmptyRecording,
     TruncatedRecording,
     UndecodableRecording,
     UnsupportedFormat,
 )
-from earshot.mp4 import only_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,137 @@
+"""The use cases: everything Earshot does, free of HTTP and of Lambda."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from earshot.audio import decode
+from earshot.errors import BadArchive, BadKey, BadRecording, BadSample, RecordingTooLarge
+from earshot.explanation import explain
+from earshot.recording import Outcome, Refusal, now
+from earshot.serving import heard_at_once
+from earshot.store import IMPORTS, RECORDINGS, SAMPLES, is_folder_marker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from earshot.application import Application
+    from earshot.arrivals import Arrivals
+    from earshot.catalog import Catalog
+    from earshot.ledger import Ledger
+    from earshot.recording import Prediction
+    from earshot.registry import Registry
+    from earshot.services.analysis import Analysis
+    from earshot.services.imports import Imports
+    from earshot.services.models import Models
+    from earshot.services.review import ReviewQueue
+    from earshot.services.samples import LabelledClips
+    from earshot.services.training import Training
+    from earshot.services.uploads import Uploads
+    from earshot.serving import Serving
+    from earshot.statistics import Statistics
+    from earshot.store import Store
+    from earshot.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Services:
+    """The use cases over their collaborators, which an entry point builds once.
+
+    ``tokens`` is None where the API asks for none.
+    """
+
+    application: Application
+    store: Store
+    catalog: Catalog
+    ledger: Ledger
+    arrivals: Arrivals
+    statistics: Statistics
+    tokens: Tokens | None
+    registry: Registry
+    serving: Serving
+    samples: LabelledClips
+    imports: Imports
+    analysis: Analysis
+    reviews: ReviewQueue
+    uploads: Uploads
+    training: Training
+    models: Models
+
+    # --- predict ---------------------------------------------------------------------------
+
+    def classify(self, data: bytes, explained: bool = False, request_id: str = "") -> Prediction:
+        """Decode a recording and say what is heard, and by what; raises BadRecording or NoModel.
+
+        What comes of it is counted, under the request's identity.
+        """
+        started = time.perf_counter()
+        try:
+            prediction = self._hear(data, explained)
+        except Exception as error:
+            self._count(partial(self.statistics.count_error, error))
+            raise
+        took_ms = (time.perf_counter() - started) * 1000
+        prediction = replace(prediction, processing_ms=round(took_ms, 2))
+        self._count(partial(self.statistics.count, prediction, request_id))
+        return prediction
+
+    def _hear(self, data: bytes, explained: bool) -> Prediction:
+        with heard_at_once:
+            detector, waveform = self.serving.detector(), decode(data)
+            hearing = detector.hear(waveform)
+            prediction = detector.judge(hearing, waveform.duration_s)
+            if explained:
+                explanation = explain(detector, waveform, hearing, prediction.label)
+                prediction = replace(prediction, explanation=explanation)
+        return prediction
+
+    def _count(self, count: Callable[[], None]) -> None:
+        try:
+            count()
+        except (ClientError, BotoCoreError):
+            # The answer is right whether or not it could be counted.
+            logger.exception("An answer could not be counted.")
+
+    # --- ingest ----------------------------------------------------------------------------
+
+    def receive(self, key: str) -> Outcome:
+        """Act on an object that appeared in the recordings bucket; safe to repeat.
+
+        What is wrong with the object itself is recorded as a refusal. What is wrong with the
+        world (S3, DynamoDB) is raised, for the queue to try again.
+        """
+        if is_folder_marker(key):
+            return Outcome(key, "ignored", "a folder marker")
+        try:
+            if key.startswith(SAMPLES):
+                return self.samples.register(key)
+            if key.startswith(RECORDINGS):
+                return self._analyse(key)
+            if key.startswith(IMPORTS):
+                return self.imports.unpack(key)
+            raise BadKey(
+                f"Nothing is done with {key!r}: labelled clips go to {SAMPLES}<label>/<file>, "
+                f"recordings to {RECORDINGS}<site>/<file>, archives to {IMPORTS}<file>.zip."
+            )
+        except (BadRecording, BadSample, BadArchive, RecordingTooLarge) as error:
+            self.arrivals.refuse(Refusal(key, error.code, str(error), now()))
+            return Outcome(key, "refused", str(error))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return Outcome(key, "gone", "it was deleted before it was read")
+            raise
+
+    def _analyse(self, key: str) -> Outcome:
+        """Detect what is in a recording; while there is no model, record that it came in."""
+        record = self.analysis.receive(key)
+        if record.state != "analysed":
+            return Outcome(key, "recorded", record.reason or "")
+        return Outcome(key, "analysed", f"{sum(record.detections.values())} detections")

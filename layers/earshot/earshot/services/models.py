@@ -1,0 +1,121 @@
+"""Model versions: tried, put into service, taken back."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from earshot.errors import BadBundle, NothingToRollBackTo, PromotionConflict, PromotionRefused
+from earshot.events import ModelPromoted
+
+if TYPE_CHECKING:
+    from earshot.bundle import ModelCard
+    from earshot.events import Publisher
+    from earshot.registry import Champion, Registry
+    from earshot.serving import Serving
+
+logger = logging.getLogger(__name__)
+
+# How many versions a list shows.
+LISTED = 50
+
+
+@dataclass(frozen=True)
+class Models:
+    """Says which version serves."""
+
+    registry: Registry
+    serving: Serving
+    publisher: Publisher
+
+    def promote(
+        self,
+        version: str | None,
+        expected: Champion | None,
+        by: str,
+        reason: str,
+        rollback: bool = False,
+    ) -> Champion:
+        """Try a version, or by None the default bundle, put it into service, and tell of it.
+
+        Raises PromotionConflict when the pointer is no longer ``expected``, ModelNotFound, or
+        PromotionRefused when it could not serve.
+        """
+        try:
+            self.serving.load(version)
+        except BadBundle as error:
+            raise PromotionRefused(
+                f"{version or 'The default bundle'} could not serve, so the champion stays what "
+                f"it is: {error} Promote another version."
+            ) from error
+        champion = self.registry.promote(version, expected, by, reason, rollback)
+        self.serving.look_again()
+        try:
+            self.publisher.publish(
+                ModelPromoted(
+                    champion.version, champion.previous, champion.reason, champion.promoted_at
+                )
+            )
+        except (ClientError, BotoCoreError, RuntimeError):
+            # It serves whether or not anybody hears of it.
+            logger.exception("The promotion of %s could not be published.", version)
+        return champion
+
+    def promote_by_hand(
+        self, version: str, by: str, reason: str, expected: str | None = None
+    ) -> Champion | None:
+        """Put a version into service whatever its gates said; the champion itself stays.
+
+        ``expected`` is the champion that the caller has seen. Answers the pointer, None while
+        nothing was ever promoted. Raises what ``promote`` does.
+        """
+        pointer = self._pointer(expected)
+        wanted = self._pointed(version)
+        if wanted == (pointer.version if pointer else None):
+            return pointer
+        return self.promote(wanted, pointer, by, reason)
+
+    def roll_back(self, by: str, reason: str, expected: str | None = None) -> Champion:
+        """Put the version into service that served before, and so further back each time.
+
+        ``expected`` is the champion that the caller has seen: with it, a call that is repeated
+        goes back once. Raises NothingToRollBackTo and what ``promote`` does.
+        """
+        pointer = self._pointer(expected)
+        undone = pointer.undone() if pointer else None
+        if undone is None or (undone.previous is None and self.serving.default is None):
+            raise NothingToRollBackTo(
+                "No version served before this one. Promote a version of GET /models by its name."
+            )
+        return self.promote(undone.previous, pointer, by, reason, rollback=True)
+
+    def _pointer(self, expected: str | None) -> Champion | None:
+        """The champion pointer; raises PromotionConflict when it is not at ``expected``."""
+        pointer = self.registry.champion()
+        if expected is not None and self._pointed(expected) != (pointer and pointer.version):
+            raise PromotionConflict(
+                f"Nothing was changed: {expected[:100]!r} is not the champion, or no longer. Look "
+                "at GET /models, and ask again if it still should change."
+            )
+        return pointer
+
+    def _pointed(self, version: str) -> str | None:
+        """How the pointer names a version: the default bundle's is None."""
+        default = self.serving.default
+        return None if default and default.card.version == version else version
+
+    def cards(self) -> list[ModelCard]:
+        """The cards of the latest versions, the newest first, the default bundle's last."""
+        cards = self.registry.latest(LISTED)
+        default = self.serving.default
+        return [*cards, default.card] if default else cards
+
+    def card(self, version: str) -> ModelCard:
+        """One version's card; raises ModelNotFound."""
+        default = self.serving.default
+        if default and default.card.version == version:
+            return default.card
+        return self.registry.card(version)
