@@ -40,6 +40,8 @@ FEW_OF_MEDIAN = 1 / 3
 MOST_PER_CLIP = 8
 MOST_OF_FEW = 200
 MOST_OF_OTHERS = 500
+# Silence is taught in these shares of a window's length.
+SILENT_SHARES = (1, 1 / 4, 1 / 16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,11 +144,15 @@ def alter_clips(
 def teach_silence(
     clips: Sequence[Clip], application: Application, embed: Callable[[Waveform], Samples]
 ) -> list[Clip]:
-    """Give what a dead microphone records to the clips of ``silence_label``, as copies of them."""
+    """Give what a dead microphone records to the clips of ``silence_label``, as copies of them.
+
+    Also a part of a window long: of shorter silence fewer frames are heard, which is another sound.
+    """
     label = application.silence_label
     riders = [n for n, clip in enumerate(clips) if clip.label == label and not clip.held_out]
     taught = list(clips)
-    sounds = silences(application.sample_rate, application.window_s) if riders else []
+    lengths_s = [share * application.window_s for share in SILENT_SHARES] if riders else []
+    sounds = (sound for length in lengths_s for sound in silences(application.sample_rate, length))
     for n, sound in zip(cycle(riders), sounds, strict=False):
         taught[n] = _with(taught[n], [embed(sound)])
     return taught

@@ -321,7 +321,8 @@ def test_every_silence_is_taught_however_few_clips_there_are(
 ) -> None:
     ear = Ear()
     taught = teach_silence([*clips_of("casual", clips), *clips_of("siren", 9)], surveillance, ear)
-    silent = augment.silences(surveillance.sample_rate, surveillance.window_s)
+    lengths_s = [share * surveillance.window_s for share in (1, 1 / 4, 1 / 16)]
+    silent = [s for each in lengths_s for s in augment.silences(surveillance.sample_rate, each)]
     assert ear.heard == [sound.sha256 for sound in silent]
     assert sum(len(clip.copies) for clip in taught if clip.copies is not None) == len(silent)
     assert all(c.copies is None for c in taught if c.label == "siren" or c.held_out)
@@ -437,10 +438,10 @@ def test_what_a_seed_brings_of_silence_is_not_taught_again(
     audio = Waveform(sound("casual", 99).astype(np.float32), RATE)
     brought = Clip(audio.sha256, "casual", audio.sha256, embed(audio))
     embedded_by = embedding_id(hears.sha256, listens.window_s, listens.hop_s)
-    taught: list[int] = []
+    taught: list[float] = []
 
     def listening(sample_rate: int, duration_s: float) -> list[Waveform]:
-        taught.append(sample_rate)
+        taught.append(duration_s)
         return augment.silences(sample_rate, duration_s)
 
     monkeypatch.setattr(copies, "silences", listening)
@@ -448,4 +449,4 @@ def test_what_a_seed_brings_of_silence_is_not_taught_again(
     run(services, tmp_path)
     assert not taught
     run(services, tmp_path / "no seed")
-    assert taught == [listens.sample_rate]
+    assert max(taught) == listens.window_s
