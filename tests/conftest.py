@@ -243,3 +243,14 @@ def with_threshold(services: Services, threshold: int) -> Services:
     training = replace(services.training, threshold=threshold)
     samples = replace(services.samples, training=training)
     return replace(services, training=training, samples=samples)
+
+
+def with_open_labels(services: Services) -> Services:
+    """The same use cases of an application that takes any label."""
+    application = replace(services.application, open_labels=True)
+    return replace(
+        services,
+        application=application,
+        samples=replace(services.samples, application=application),
+        imports=replace(services.imports, application=application),
+    )

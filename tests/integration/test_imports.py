@@ -7,12 +7,11 @@ import io
 import secrets
 import zipfile
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
-from conftest import Aws, clip, encode, pcm
+from conftest import Aws, clip, encode, pcm, with_open_labels
 from earshot import store
 from earshot.archive import Archive
 from fastapi.testclient import TestClient
@@ -150,7 +149,7 @@ def test_a_bad_archive_is_refused_whole_with_its_reason(
 
 
 def test_an_open_application_knows_what_it_was_taught(services: Services, aws: Aws) -> None:
-    services = replace(services, application=replace(services.application, open_labels=True))
+    services = with_open_labels(services)
     around = zipped({"birds/owl/a.wav": clip("siren", 1), "birds/wren/b.wav": clip("casual", 1)})
     assert drop(services, aws, around).state == "refused"
     assert drop(services, aws, zipped({"owl/a.wav": clip("siren", 1)})).state == "unpacked"

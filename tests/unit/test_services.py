@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from conftest import Aws, clip, encode, pcm
+from conftest import Aws, clip, encode, pcm, with_open_labels
 from earshot.errors import NotEnoughSamples, RetrainInProgress
 from earshot.store import SampleKey
 
@@ -73,7 +72,7 @@ def test_the_same_sound_under_two_labels_is_refused(services: Services, aws: Aws
 
 
 def test_an_open_application_takes_new_labels(services: Services, aws: Aws) -> None:
-    open_services = replace(services, application=replace(services.application, open_labels=True))
+    open_services = with_open_labels(services)
     assert drop(open_services, aws, "samples/owl/a.wav", clip("siren")) == "added"
     assert services.catalog.standing().labels == {"owl": 1}
 
