@@ -19,7 +19,7 @@ FUZZ ?= 10000
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check docs fuzz validate build bundle network figures format clean
+.PHONY: run test check docs fuzz validate build bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
@@ -70,6 +70,10 @@ network: .venv/installed
 # README's table of figures: FOLDER holds the sets that infra/figures.toml names.
 figures: .venv/installed
 	@$(BIN)/earshot figures infra/figures.toml "$(FOLDER)"
+
+# One sound of each label, to try the service with; synthesised by us.
+examples: .venv/installed
+	$(BIN)/python -m infra.local.sounds
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

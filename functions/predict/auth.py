@@ -20,6 +20,7 @@ SCOPES: dict[str, Scope | None] = {
     "GET /health": OPEN,
     "POST /predict": "predict",
     "GET /classes": "predict",
+    "GET /classes/{label}/example": "predict",
     "GET /status": "predict",
     "GET /metrics": "predict",
     "GET /samples": "predict",

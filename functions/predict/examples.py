@@ -55,6 +55,9 @@ DETAILS: dict[type[Exception], str] = {
     ),
     errors.ModelNotFound: "There is no model version '20261121-101500-000000'.",
     errors.RunNotFound: "There is no training run '20261121-101500-000000'.",
+    errors.ExampleNotFound: (
+        "No sound of 'meow' is built in. There are sounds of casual, explosion, gunshot, siren."
+    ),
     errors.RecordingNotFound: (
         "There is no recording '0123456789abcdef'. GET /recordings lists them."
     ),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 from earshot.application import Application
+from earshot.audio import decode
 
 from infra.local.sounds import REPERTOIRES
 
@@ -61,3 +62,11 @@ def test_a_bat_calls_in_its_species_band(label: str, low_hz: float, high_hz: flo
     frequency = np.fft.rfftfreq(len(sound), 1 / repertoire.sample_rate)
     inside = (frequency > low_hz) & (frequency < high_hz)
     assert power[inside].sum() > 0.9 * power.sum()
+
+
+@pytest.mark.parametrize("name", REPERTOIRES)
+def test_an_application_brings_a_sound_of_each_label(name: str) -> None:
+    examples = Application.load(APPLICATIONS[name]).examples
+    assert set(examples) == set(REPERTOIRES[name].sounds)
+    for file in examples.values():
+        assert decode(file.read_bytes()).sample_rate == REPERTOIRES[name].sample_rate

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from earshot import errors
 from earshot.recording import now
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from predict.manual import responses
 from predict.requests import RECORDING_BODY, Recording, RequestIdentity, UseCases
@@ -74,7 +75,40 @@ def classes(services: UseCases) -> schemas.Classes:
                 threshold=card.thresholds[label],
                 alert=label in services.application.alert_labels,
                 description=services.application.descriptions.get(label),
+                example=(
+                    f"/classes/{quote(label)}/example"
+                    if label in services.application.examples
+                    else None
+                ),
             )
             for number, label in enumerate(card.labels)
         ],
     )
+
+
+@router.get(
+    "/classes/{label}/example",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A sound of the label, OGG or FLAC.",
+            "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **responses(errors.ExampleNotFound),
+    },
+)
+def example(
+    services: UseCases,
+    label: Annotated[
+        str, Path(min_length=1, max_length=64, description="A label.", examples=["siren"])
+    ],
+) -> Response:
+    """Hear what a label sounds like: a sketch made by us, to try the service with."""
+    examples = services.application.examples
+    if label not in examples:
+        raise errors.ExampleNotFound(
+            f"No sound of {label!r} is built in. There are sounds of "
+            f"{', '.join(examples) or 'none'}."
+        )
+    file = examples[label]
+    return Response(file.read_bytes(), media_type=f"audio/{file.suffix[1:]}")

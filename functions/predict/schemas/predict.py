@@ -100,6 +100,7 @@ class Class(BaseModel):
     threshold: float = Field(description="The confidence from which it is accepted.")
     alert: bool
     description: str | None = Field(description="In words, when the application has them.")
+    example: str | None = Field(description="Where to hear one, when a sound of it is built in.")
 
 
 class Classes(BaseModel):
@@ -117,6 +118,7 @@ class Classes(BaseModel):
                         "threshold": 0.6298,
                         "alert": False,
                         "description": "Of police, ambulances or fire engines.",
+                        "example": "/classes/siren/example",
                     }
                 ],
             }

@@ -25,6 +25,7 @@ class Application:
     ``silence_label``: what silence is taught as, so that a dead microphone raises no alarm.
     ``min_recordings``: a label with fewer to learn from is reported and left out of a training.
     ``descriptions``: a label in words, for people.
+    ``examples``: a label as a sound, in a file beside the application's: not a setting of it.
     ``sample_rate`` in Hz, ``window_s`` and ``hop_s`` in seconds, ``backbone`` a row of the
     retrain function's table or an imported network, ``backbone_options`` what a computed backbone
     is told (the retrain function checks them).
@@ -42,6 +43,7 @@ class Application:
     min_recordings: int = MIN_RECORDINGS
     descriptions: dict[str, str] = field(default_factory=dict)
     backbone_options: dict[str, Any] = field(default_factory=dict)
+    examples: dict[str, Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(set(self.labels)) != len(self.labels):
@@ -99,13 +101,18 @@ class Application:
             raise BadApplication(f"There is no application file {path}.") from error
         except tomllib.TOMLDecodeError as error:
             raise BadApplication(f"{path} is not valid TOML: {error}.") from error
-        known = {setting.name for setting in fields(cls)} - {"name"}
+        known = {setting.name for setting in fields(cls)} - {"name", "examples"}
         if unknown := set(content) - known:
             raise BadApplication(f"{path}: unknown settings {sorted(unknown)}.")
         for name in ("labels", "alert_labels"):
             if name in content:
                 content[name] = tuple(content[name])
         try:
-            return cls(name=path.stem, **content)
+            return cls(name=path.stem, **content, examples=_examples(path))
         except TypeError as error:
             raise BadApplication(f"{path}: {error}.") from error
+
+
+def _examples(path: Path) -> dict[str, Path]:
+    """The sounds ``examples/<application>/<label>.<suffix>`` beside an application's file."""
+    return {file.stem: file for file in sorted((path.parent / "examples" / path.stem).glob("*.*"))}

@@ -29,6 +29,7 @@
     ├── NotFound
     │   ├── ModelNotFound
     │   ├── RunNotFound
+    │   ├── ExampleNotFound
     │   ├── RecordingNotFound
     │   ├── ReviewNotFound
     │   ├── ResultsNotFound         detections or a clip that somebody removed
@@ -243,6 +244,12 @@ class RunNotFound(NotFound):
     """No such training run."""
 
     code = "run_not_found"
+
+
+class ExampleNotFound(NotFound):
+    """No sound of that label is built in."""
+
+    code = "example_not_found"
 
 
 class RecordingNotFound(NotFound):
