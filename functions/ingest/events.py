@@ -24,12 +24,26 @@ class ObjectCreated:
     size: int
 
 
-def objects(body: str) -> Iterator[ObjectCreated]:
+@dataclass(frozen=True)
+class ObjectDeleted:
+    """An object, a version of one, or a delete marker went, or a delete marker came."""
+
+    bucket: str
+    key: str
+
+
+# As S3's own notifications begin; `LifecycleExpiration` is what a rule of the bucket deleted.
+CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
+DELETED = ("ObjectRemoved:", "s3:ObjectRemoved:", "LifecycleExpiration:", "s3:LifecycleExpiration:")
+
+
+def objects(body: str) -> Iterator[ObjectCreated | ObjectDeleted]:
     """The objects that a queue message speaks of; raises UnknownEvent.
 
-    Accepted: EventBridge's ``Object Created``, whose keys are plain, and S3's own notification
-    with ``Records``, whose keys are URL-encoded; also S3's test event, which speaks of none.
-    Emulators encode keys in both, so ``%2F`` in an EventBridge key is decoded as well.
+    Accepted: EventBridge's ``Object Created`` and ``Object Deleted``, whose keys are plain, and
+    S3's own notification with ``Records``, whose keys are URL-encoded; also S3's test event, which
+    speaks of none. Emulators encode keys in both, so ``%2F`` in an EventBridge key is decoded as
+    well.
     """
     try:
         event = json.loads(body)
@@ -41,14 +55,17 @@ def objects(body: str) -> Iterator[ObjectCreated]:
                 detail["bucket"]["name"], _plain(detail["object"]["key"]), _size(detail["object"])
             )
             return
+        if event.get("detail-type") == "Object Deleted":
+            detail = event["detail"]
+            yield ObjectDeleted(detail["bucket"]["name"], _plain(detail["object"]["key"]))
+            return
         for record in event["Records"]:
-            if record["eventName"].startswith(("ObjectCreated:", "s3:ObjectCreated:")):
-                thing = record["s3"]
-                yield ObjectCreated(
-                    thing["bucket"]["name"],
-                    unquote_plus(thing["object"]["key"]),
-                    _size(thing["object"]),
-                )
+            name, thing = record["eventName"], record["s3"]
+            bucket, key = thing["bucket"]["name"], unquote_plus(thing["object"]["key"])
+            if name.startswith(CREATED):
+                yield ObjectCreated(bucket, key, _size(thing["object"]))
+            elif name.startswith(DELETED):
+                yield ObjectDeleted(bucket, key)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnknownEvent(f"Not an event that ingest knows: {error!r}: {body[:500]}") from error
 

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from earshot.arrivals import Arrivals
 from earshot.catalog import Catalog
-from earshot.errors import LabelConflict
-from earshot.recording import Refusal, Sample
+from earshot.holdings import Holdings
+from earshot.recording import Sample
 
 if TYPE_CHECKING:
     from conftest import Aws
@@ -17,6 +16,11 @@ if TYPE_CHECKING:
 @pytest.fixture
 def catalog(aws: Aws) -> Catalog:
     return Catalog(aws.dynamodb, "earshot")
+
+
+@pytest.fixture
+def holdings(aws: Aws) -> Holdings:
+    return Holdings(aws.dynamodb, "earshot")
 
 
 def sample(identity: str = "a" * 64, label: str = "siren", **changes: Any) -> Sample:
@@ -33,15 +37,15 @@ def sample(identity: str = "a" * 64, label: str = "siren", **changes: Any) -> Sa
     return replace(made, **changes)
 
 
-def test_a_sample_comes_back_as_it_was(catalog: Catalog) -> None:
-    assert catalog.add_sample(sample())
+def test_a_sample_comes_back_as_it_was(catalog: Catalog, holdings: Holdings) -> None:
+    assert holdings.hold(sample(), "1") == "added"
     (found,) = catalog.samples()
     assert vars(found) | {"embedding": 0} == vars(sample()) | {"embedding": 0}
     np.testing.assert_array_equal(found.embedding, sample().embedding)
 
 
-def test_a_sample_may_wait_for_its_embedding(catalog: Catalog) -> None:
-    assert catalog.add_sample(sample(embedded_by="", embedding=None))
+def test_a_sample_may_wait_for_its_embedding(catalog: Catalog, holdings: Holdings) -> None:
+    assert holdings.hold(sample(embedded_by="", embedding=None), "1") == "added"
     (waiting,) = catalog.samples()
     assert (waiting.embedded_by, waiting.embedding) == ("", None)
     embedding = np.ones((3, 2), dtype=np.float32)
@@ -55,33 +59,10 @@ def test_a_sample_may_wait_for_its_embedding(catalog: Catalog) -> None:
     assert catalog.standing().total == 1
 
 
-def test_the_same_sample_is_counted_once(catalog: Catalog) -> None:
-    assert catalog.add_sample(sample())
-    assert not catalog.add_sample(sample())
-    assert not catalog.add_sample(sample(key="samples/siren/other-name.flac"))
-    assert catalog.standing().labels == {"siren": 1}
-    assert len(list(catalog.samples())) == 1
-
-
-def test_counts_are_per_label_over_all_shards(catalog: Catalog) -> None:
+def test_counts_are_per_label_over_all_shards(catalog: Catalog, holdings: Holdings) -> None:
     for n in range(40):
-        catalog.add_sample(sample(f"{n % 16:x}{n:063x}", "siren" if n % 4 else "casual"))
+        label = "siren" if n % 4 else "casual"
+        holdings.hold(sample(f"{n % 16:x}{n:063x}", label, key=f"samples/{label}/{n}.wav"), "1")
     standing = catalog.standing()
     assert standing.labels == {"casual": 10, "siren": 30}
     assert standing.total == standing.new == 40
-
-
-def test_the_same_sound_under_another_label_is_a_conflict(catalog: Catalog) -> None:
-    catalog.add_sample(sample())
-    with pytest.raises(LabelConflict, match="'siren'"):
-        catalog.add_sample(sample(label="casual"))
-    assert catalog.standing().labels == {"siren": 1}
-
-
-def test_a_refused_object_that_was_mended_is_refused_no_more(aws: Aws, catalog: Catalog) -> None:
-    arrivals = Arrivals(aws.dynamodb, "earshot")
-    arrivals.refuse(Refusal(sample().key, "empty_recording", "0 bytes", "2026-11-21T09:00:00Z"))
-    arrivals.refuse(Refusal("samples/x", "bad_key", "no", "2026-11-21T09:00:01Z"))
-    assert [refusal.key for refusal in arrivals.refusals()] == ["samples/x", sample().key]
-    catalog.add_sample(sample())
-    assert [refusal.key for refusal in arrivals.refusals()] == ["samples/x"]

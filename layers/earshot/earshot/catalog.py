@@ -1,13 +1,13 @@
-"""Samples, their counts and the training runs, in the DynamoDB table.
+"""Samples and their counts, in the DynamoDB table; ``earshot.holdings`` takes them in and out.
 
 ========================  ==================  ==================================================
 ``pk``                    ``sk``              item
 ========================  ==================  ==================================================
 ``SAMPLES#<shard>``       SHA-256 of the PCM  a sample with its embedding, once there is a model
-``COUNTS#<shard>``        ``COUNTS``          how many of each label the shard has: ``n#<label>``
-``TRAINING``              ``TRAINING``        ``requested_total``, the total at the last request;
-                                              ``active_run`` and ``active_until``
-``RUNS``                  run                 a training run: state, stage, curve, verdicts
+``COUNTS#<shard>``        ``COUNTS``          how many of each label the shard has: ``n#<label>``;
+                                              ``revision``, one more with each change; when they
+                                              were counted last, ``recounted_at``
+``TRAINING``              ``TRAINING``        of ``earshot.ledger``
 ========================  ==================  ==================================================
 
 A sample's shard is the first hex digit of its identity, so a put and its count meet in the same
@@ -16,12 +16,12 @@ shard, sixteen of which share the writes of a busy label.
 
 from __future__ import annotations
 
-import time
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earshot.errors import LabelConflict
 from earshot.recording import Sample
 from earshot.runs import Standing
 from earshot.table import Table
@@ -32,43 +32,29 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from earshot.recording import Samples
+    from earshot.table import Item
 
 SHARDS = "0123456789abcdef"
 
 
+@dataclass(frozen=True)
+class Recount:
+    """What came of counting a shard anew: how many samples it has, and what was put right.
+
+    ``changes`` has each label whose count was wrong, with what it was and what it is.
+    """
+
+    samples: int
+    changes: dict[str, tuple[int, int]]
+
+
 class Catalog:
-    """The table's contents. All writes are safe to repeat."""
+    """What there is to learn from. All writes are safe to repeat."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._table = Table(client, table)
 
     # --- samples ---------------------------------------------------------------------------
-
-    def add_sample(self, sample: Sample) -> bool:
-        """Catalogue a sample and count it, in one transaction; False when it was there already.
-
-        Raises LabelConflict when the same audio stands under another label.
-        """
-        added = self._table.transact(
-            self._table.putting_new(_sample_item(sample)),
-            self._table.updating(
-                f"COUNTS#{sample.sha256[0]}",
-                "COUNTS",
-                "ADD #label :one",
-                {"one": 1},
-                names={"label": f"n#{sample.label}"},
-            ),
-            self._table.deleting("REFUSED", sample.key),
-        )
-        if not added:
-            self._table.delete("REFUSED", sample.key)
-            there = self.sample(sample.sha256)
-            if there is not None and there.label != sample.label:
-                raise LabelConflict(
-                    f"{sample.key} is the same sound as {there.key}, which is catalogued as "
-                    f"{there.label!r}. It is learnt as that; this one changes nothing."
-                )
-        return added
 
     def sample(self, sha256: str) -> Sample | None:
         """One sample by its identity."""
@@ -94,26 +80,74 @@ class Catalog:
             when="embedded_by = :before",
         )
 
-    def standing(self) -> Standing:
-        """Counts and the state of training, read consistently in one round trip."""
-        items = self._table.get_many(
-            [*((f"COUNTS#{shard}", "COUNTS") for shard in SHARDS), ("TRAINING", "TRAINING")]
-        )
-        training = next((item for item in items if item["pk"] == "TRAINING"), {})
-        labels: dict[str, int] = {}
-        for item in items:
-            for name, n in item.items():
-                if name.startswith("n#"):
-                    labels[name[2:]] = labels.get(name[2:], 0) + int(n)
+    def standing(self, *, to_request: bool = False) -> Standing:
+        """Counts and the state of training, each read consistently, in one round trip.
+
+        In two ``to_request`` a training: its state first, so that the request notices what is
+        removed while the counts are read.
+        """
+        counts = [(f"COUNTS#{shard}", "COUNTS") for shard in SHARDS]
+        if to_request:
+            items = [self._table.get("TRAINING", "TRAINING"), *self._table.get_many(counts)]
+        else:
+            items = [*self._table.get_many([("TRAINING", "TRAINING"), *counts])]
+        found = {item["pk"]: item for item in items if item}
+        training = found.pop("TRAINING", {})
+        labels: Counter[str] = Counter()
+        for item in found.values():
+            labels.update({name[2:]: int(n) for name, n in item.items() if name.startswith("n#")})
         return Standing(
-            labels=dict(sorted(labels.items())),
-            total=sum(labels.values()),
+            labels=dict(sorted((+labels).items())),
+            total=labels.total(),
             requested_total=int(training.get("requested_total", 0)),
-            **_seat(training),
+            active_run=training.get("active_run"),
+            revisions={pk[-1]: int(item.get("revision", 0)) for pk, item in found.items()},
+            marks={shard: int(mark) for shard, mark in training.get("marks", {}).items()},
+            removals=int(training.get("removals", 0)),
         )
 
+    # --- drift -----------------------------------------------------------------------------
 
-def _sample_item(sample: Sample) -> dict[str, Any]:
+    def recounted(self) -> dict[str, str]:
+        """When each shard was counted anew the last time, ISO 8601; empty where it never was."""
+        items = self._table.get_many([(f"COUNTS#{shard}", "COUNTS") for shard in SHARDS])
+        known = {item["pk"].partition("#")[2]: item.get("recounted_at", "") for item in items}
+        return {shard: known.get(shard, "") for shard in SHARDS}
+
+    def recount(self, shard: str, at: str) -> Recount:
+        """Count a shard's samples anew and put its counts right, unless they changed meanwhile.
+
+        DynamoDB bills the samples whole, embeddings and all, though labels alone are asked for.
+        """
+        pk = f"COUNTS#{shard}"
+        item = self._table.get(pk, "COUNTS") or {}
+        stood = {name[2:]: int(n) for name, n in item.items() if name.startswith("n#")}
+        there = Counter(
+            str(sample["label"])
+            for sample in self._table.query(f"SAMPLES#{shard}", only=("label",))
+        )
+        wrong = sorted(label for label in stood | there if stood.get(label, 0) != there[label])
+        settled = self._table.transact(
+            self._table.updating(
+                pk,
+                "COUNTS",
+                ", ".join(
+                    ["SET recounted_at = :at", *(f"#n{i} = :n{i}" for i in range(len(wrong)))]
+                )
+                + " ADD revision :one",
+                {"at": at, "one": 1, **({"seen": item["revision"]} if "revision" in item else {})}
+                | {f"n{i}": there[label] for i, label in enumerate(wrong)},
+                names={f"n{i}": f"n#{label}" for i, label in enumerate(wrong)},
+                # What came or went meanwhile was counted, and may have been passed over here.
+                when="revision = :seen" if "revision" in item else "attribute_not_exists(revision)",
+            )
+        )
+        changes = {label: (stood.get(label, 0), there[label]) for label in wrong}
+        return Recount(there.total(), changes if settled else {})
+
+
+def sample_item(sample: Sample) -> Item:
+    """A sample as it is kept."""
     return {
         "pk": f"SAMPLES#{sample.sha256[0]}",
         "sk": sample.sha256,
@@ -149,10 +183,3 @@ def _sample(item: dict[str, Any]) -> Sample:
         embedding=embedding,
         added_at=item["added_at"],
     )
-
-
-def _seat(training: dict[str, Any]) -> dict[str, str | None]:
-    """Who has the training seat, and whether its time is up."""
-    is_alive = int(training.get("active_until", 0)) >= time.time()
-    run: str | None = training.get("active_run")
-    return {"active_run": run if is_alive else None, "silent_run": None if is_alive else run}
