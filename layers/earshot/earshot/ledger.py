@@ -3,10 +3,16 @@
 ============  ============  ================================================================
 ``pk``        ``sk``        item
 ============  ============  ================================================================
-``TRAINING``  ``TRAINING``  ``requested_total``, the samples at the last request;
-                            ``active_run`` and ``active_until``
+``TRAINING``  ``TRAINING``  ``active_run``, the run that has the seat; ``requested_total``, the
+                            samples of the last request that are still there, and ``marks``, by
+                            which they are known; ``requested_before`` and ``marks_before``, those
+                            of the one before it; ``requests``, one more with each change of the
+                            marks; ``removals``, of samples
 ``RUNS``      run           a training run: state, stage, curve, verdicts
 ============  ============  ================================================================
+
+A run takes the seat in the transaction that makes it, and leaves it in the one that ends it. So
+the seat is that of the one run that is not over; a sweep ends a run whose worker does not.
 """
 
 from __future__ import annotations
@@ -16,73 +22,70 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from earshot.errors import RetrainInProgress, RunNotFound
-from earshot.recording import now
+from earshot.recording import moment
 from earshot.runs import FAILED, REQUESTED, RUNNING, Run
 from earshot.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from earshot.runs import Standing
 
-# How long a run may wait for its worker, and a worker may be silent, before others go on.
-WAITING_S = 2 * 3600
+# For how long a worker may be silent before others go on.
 SILENCE_S = 600
-# DynamoDB reserves both words.
-ENDING_NAMES = {"state": "state", "error": "error"}
 
 
 class Ledger:
-    """Who trains, and what came of it. All writes are safe to repeat."""
+    """Who trains, and what came of it. All writes are safe to repeat.
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    ``clock`` tells seconds since the epoch.
+    """
+
+    def __init__(
+        self, client: DynamoDBClient, table: str, clock: Callable[[], float] = time.time
+    ) -> None:
         self._table = Table(client, table)
+        self._clock = clock
 
     def request(self, run: Run, seen: Standing) -> bool:
         """Take the training seat for a new run; False when somebody else did since ``seen``.
 
-        The run and the new total appear together or not at all, so one crossing of the
-        threshold makes one run.
+        Or when a sample was removed since. The run and the new total appear together or not at
+        all, so one crossing of the threshold makes one run.
         """
         return self._table.transact(
             self._table.updating(
                 "TRAINING",
                 "TRAINING",
-                "SET requested_total = :total, active_run = :run, active_until = :until",
+                "SET requested_total = :total, active_run = :run, marks = :revisions, "
+                "requested_before = :seen, marks_before = :marks ADD requests :one",
                 {
                     "total": seen.total,
                     "seen": seen.requested_total,
                     "run": run.run,
-                    "until": _in(WAITING_S),
-                    "now": _in(0),
+                    "revisions": seen.revisions,
+                    "marks": seen.marks,
+                    "removals": seen.removals,
+                    "one": 1,
                 },
                 when="(attribute_not_exists(requested_total) OR requested_total = :seen) AND "
-                "(attribute_not_exists(active_run) OR active_until < :now)",
+                "(attribute_not_exists(removals) OR removals = :removals) AND "
+                "attribute_not_exists(active_run)",
             ),
             self._table.putting_new(_run_item(run)),
         )
 
-    def withdraw(self, run: str, seen: Standing, error: str) -> None:
-        """Take back a request that nobody could be told of: its samples count as new again."""
-        self._table.transact(
-            self._table.updating(
-                "TRAINING",
-                "TRAINING",
-                "SET requested_total = :seen REMOVE active_run, active_until",
-                {"seen": seen.requested_total, "run": run},
-                when="active_run = :run",
-            ),
-            self._table.updating("RUNS", run, *_ending(error), names=ENDING_NAMES),
-        )
-
-    def bury(self, run: str) -> None:
-        """Record that a run's worker fell silent and nobody went on with it."""
-        self._table.update(
+    def published(self, run: Run) -> bool:
+        """Record that workers were told of a run, as it was read; False when it is known."""
+        return self._table.update(
             "RUNS",
-            run,
-            *_ending(f"Its worker was silent for {SILENCE_S} s or more."),
-            names=ENDING_NAMES,
-            when="attribute_not_exists(finished_at)",
+            run.run,
+            "SET published_at = :at, publications = :times",
+            {"at": self._now(), "times": run.publications + 1, "seen": run.publications},
+            when="attribute_exists(pk) AND "
+            "(attribute_not_exists(publications) OR publications = :seen)",
         )
 
     def claim(self, run: str, worker: str) -> Run:
@@ -95,14 +98,16 @@ class Ledger:
         claimed = self._table.update(
             "RUNS",
             run,
-            "SET #state = :running, worker = :worker, started_at = :at, lease_until = :until",
+            "SET #state = :running, worker = :worker, started_at = :at, lease_until = :until "
+            "ADD attempts :one",
             {
                 "running": RUNNING,
                 "requested": REQUESTED,
                 "worker": worker,
-                "at": now(),
-                "until": _in(SILENCE_S),
-                "now": _in(0),
+                "at": self._now(),
+                "until": self._in(SILENCE_S),
+                "now": self._in(0),
+                "one": 1,
             },
             names={"state": "state"},
             when="#state = :requested OR (#state = :running AND "
@@ -110,41 +115,46 @@ class Ledger:
         )
         if not claimed:
             raise RetrainInProgress(f"Run {run} is finished, or another worker has it.")
-        self.keep(run, worker)
         return self.run(run)
 
     def keep(self, run: str, worker: str) -> None:
-        """Say that a run's worker is alive: its claim and the training seat last SILENCE_S more."""
-        self.report(run, worker, lease_until=_in(SILENCE_S))
-        self._on_seat(run, "SET active_until = :until", {"until": _in(SILENCE_S)})
+        """Say that a run's worker is alive: its claim lasts SILENCE_S more."""
+        self.report(run, worker, lease_until=self._in(SILENCE_S))
 
     def report(self, run: str, worker: str, **changes: Any) -> None:
         """Write what is known of a run while it goes on: stage, progress, curve and the like.
 
         Raises RetrainInProgress when the run is not, or no longer, this worker's.
         """
-        is_ours = self._table.update(
-            "RUNS",
-            run,
-            "SET " + ", ".join(f"#{name} = :{name}" for name in changes),
-            {name: _plain(value) for name, value in changes.items()}
-            | {"me": worker, "still_running": RUNNING},
-            names={name: name for name in changes} | {"now": "state"},
-            when="worker = :me AND #now = :still_running",
-        )
-        if not is_ours:
-            raise RetrainInProgress(f"Run {run} is another worker's by now, or finished.")
+        if not self._table.transact(self._reporting(run, worker, changes)):
+            raise _not_ours(run)
 
     def finish(self, run: str, worker: str, state: str, **changes: Any) -> None:
         """End a run and free the training seat; raises RetrainInProgress as ``report`` does."""
-        self.report(run, worker, state=state, finished_at=now(), **changes)
-        self._on_seat(run, "REMOVE active_run, active_until", {})
+        ending = {"state": state, "finished_at": self._now(), **changes}
+        if not self._table.transact(self._reporting(run, worker, ending), self._freeing(run)):
+            raise _not_ours(run)
 
-    def _on_seat(self, run: str, change: str, values: dict[str, Any]) -> None:
-        """Change the training seat, if the run has it; if its time was up, another may."""
-        self._table.update(
-            "TRAINING", "TRAINING", change, {"run": run, **values}, when="active_run = :run"
-        )
+    def fail(self, run: Run, error: str, *, renewed: bool = False) -> bool:
+        """End a run by failure and free its seat; False when it went on since it was read.
+
+        If ``renewed``, its samples count as new again.
+        """
+        return self._table.transact(self._failing(run, error), self._freeing(run.run, renewed))
+
+    def abandon(self, run: Run, error: str) -> bool:
+        """End a run that is without the seat; False when it went on since it was read."""
+        return self._table.transact(self._failing(run, error))
+
+    def seat(self) -> str | None:
+        """The run that has the training seat."""
+        item = self._table.get("TRAINING", "TRAINING") or {}
+        run: str | None = item.get("active_run")
+        return run
+
+    def vacate(self, run: str) -> bool:
+        """Free the seat of a run that is over, or is not there; False when it has none."""
+        return self._table.transact(self._freeing(run))
 
     def run(self, run: str) -> Run:
         """One run; raises RunNotFound."""
@@ -157,18 +167,66 @@ class Ledger:
         """The latest runs, the newest first."""
         return [_run(item) for item in self._table.last("RUNS", limit)]
 
+    def _reporting(self, run: str, worker: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """The action that writes of a run while it is this worker's."""
+        return self._table.updating(
+            "RUNS",
+            run,
+            "SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            {name: _plain(value) for name, value in changes.items()}
+            | {"me": worker, "still_running": RUNNING},
+            names={name: name for name in changes} | {"now": "state"},
+            when="worker = :me AND #now = :still_running",
+        )
 
-def _in(seconds: int) -> int:
-    """So many seconds from now, as DynamoDB's time to live counts: whole seconds since 1970."""
-    return int(time.time()) + seconds
+    def _failing(self, run: Run, error: str) -> dict[str, Any]:
+        """The action that ends a run by failure, unless it was claimed, kept or ended meanwhile."""
+        return self._table.updating(
+            "RUNS",
+            run.run,
+            "SET #state = :failed, finished_at = :at, #error = :error",
+            {
+                "failed": FAILED,
+                "at": self._now(),
+                "error": error,
+                "seen": run.state,
+                "lease": run.lease_until,
+            },
+            # DynamoDB reserves both words.
+            names={"state": "state", "error": "error"},
+            when="#state = :seen AND (attribute_not_exists(lease_until) OR lease_until = :lease)",
+        )
+
+    def _freeing(self, run: str, renewed: bool = False) -> dict[str, Any]:
+        """The action that takes the seat from a run, and what it asked for back."""
+        if not renewed:
+            return self._table.updating(
+                "TRAINING",
+                "TRAINING",
+                "REMOVE active_run",
+                {"run": run},
+                when="active_run = :run",
+            )
+        return self._table.updating(
+            "TRAINING",
+            "TRAINING",
+            # What an earlier release asked for had no marks.
+            "SET requested_total = if_not_exists(requested_before, requested_total), "
+            "marks = if_not_exists(marks_before, :none) REMOVE active_run ADD requests :one",
+            {"run": run, "one": 1, "none": {}},
+            when="active_run = :run",
+        )
+
+    def _now(self) -> str:
+        return moment(self._clock())
+
+    def _in(self, seconds: int) -> int:
+        """So many seconds from now, in whole seconds since the epoch."""
+        return int(self._clock()) + seconds
 
 
-def _ending(error: str) -> tuple[str, dict[str, Any]]:
-    """The change, and its values, that end a run by failure."""
-    return (
-        "SET #state = :failed, finished_at = :at, #error = :error",
-        {"failed": FAILED, "at": now(), "error": error},
-    )
+def _not_ours(run: str) -> RetrainInProgress:
+    return RetrainInProgress(f"Run {run} is another worker's by now, or finished.")
 
 
 def _plain(value: Any) -> Any:
@@ -177,6 +235,7 @@ def _plain(value: Any) -> Any:
 
 
 _JSON_FIELDS = ("progress", "curve", "metrics", "gates", "notes")
+_WHOLE_FIELDS = ("samples", "publications", "attempts", "lease_until")
 
 
 def _run_item(run: Run) -> dict[str, Any]:
@@ -198,5 +257,7 @@ def _run(item: dict[str, Any]) -> Run:
     for name in _JSON_FIELDS:
         if name in known:
             known[name] = json.loads(known[name])
-    known["samples"] = int(known["samples"])
+    for name in _WHOLE_FIELDS:
+        if name in known:
+            known[name] = int(known[name])
     return Run(run=item["sk"], **known)

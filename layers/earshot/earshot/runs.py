@@ -16,26 +16,36 @@ REQUESTED, RUNNING, PROMOTED, REJECTED, FAILED = (
 
 @dataclass(frozen=True)
 class Standing:
-    """How many samples there are, and how far the next training is.
+    """How many samples there are, and how far the next training is; who has the training seat.
 
-    ``silent_run`` still has the training seat, but its time is up.
+    ``requested_total`` of them were there when the last training was asked for. By what follows
+    the next request tells what it was made of: the shards' ``revisions``, those at the last one,
+    ``marks``, and how many ``removals`` there have been.
     """
 
     labels: dict[str, int]
     total: int
     requested_total: int
     active_run: str | None
-    silent_run: str | None = None
+    revisions: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
+    removals: int = 0
 
     @property
     def new(self) -> int:
-        """Samples that came since the last training was asked for."""
-        return self.total - self.requested_total
+        """Samples that came since the last training was asked for, and are there."""
+        # Read while one is removed, the total may be without it before the other is.
+        return max(0, self.total - self.requested_total)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run; ``progress`` from 0 to 1, ``curve`` one row per fold and candidate."""
+    """One training run; ``progress`` from 0 to 1, ``curve`` one row per fold and candidate.
+
+    ``samples`` is how many there were when it was asked for. Workers were told of it
+    ``publications`` times, last at ``published_at``, and it was claimed ``attempts`` times, last by
+    ``worker``, who is taken for alive until ``lease_until``, in seconds since the epoch.
+    """
 
     run: str
     state: str
@@ -53,3 +63,13 @@ class Run:
     metrics: dict[str, Any] = field(default_factory=dict)
     gates: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    published_at: str | None = None
+    publications: int = 0
+    attempts: int = 0
+    worker: str | None = None
+    lease_until: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it came to an end, good or bad."""
+        return self.state not in (REQUESTED, RUNNING)

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from earshot.errors import NotEnoughSamples, RetrainInProgress
+from earshot.errors import NotEnoughSamples, RetrainInProgress, RunNotFound
 from earshot.events import RetrainRequested
 from earshot.recording import now
-from earshot.runs import REQUESTED, Run
+from earshot.runs import REQUESTED, RUNNING, Run
 
 if TYPE_CHECKING:
     from earshot.catalog import Catalog
     from earshot.events import Publisher
     from earshot.ledger import Ledger
-    from earshot.runs import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +31,11 @@ class Training:
     threshold: int
 
     def request(self, reason: str, min_new_samples: int = 0) -> Run:
-        """Claim a training run and publish it.
+        """Claim a training run and publish it; what cannot be published yet, a sweep will.
 
         Raises NotEnoughSamples, or RetrainInProgress when a run is under way.
         """
-        return self._request(self.catalog.standing(), reason, min_new_samples)
+        return self._request(reason, min_new_samples)
 
     def request_if_due(self) -> Run | None:
         """Ask for a training when the threshold is crossed and none is under way."""
@@ -45,14 +44,41 @@ class Training:
             return None
         try:
             return self._request(
-                standing,
                 f"{standing.new} new samples reached the threshold of {self.threshold}",
                 self.threshold,
             )
-        except RetrainInProgress:
+        except (RetrainInProgress, NotEnoughSamples):
             return None
 
-    def _request(self, standing: Standing, reason: str, min_new_samples: int) -> Run:
+    def publish(self, run: Run) -> None:
+        """Tell workers of a run; safe to repeat, for one of them claims it."""
+        self.publisher.publish(RetrainRequested(run.run, run.reason, run.requested_at))
+        self.ledger.published(run)
+
+    def job_failed(self, run_id: str, job: str, why: str) -> bool:
+        """End a run whose Batch job failed, attempts and all; False when that changes nothing.
+
+        Nothing is changed by a job that has not, or no longer, the run: a repeated or late event,
+        or one of several jobs that a run published again may have. The run's samples are not new
+        again: what failed would only be tried with the same ones.
+        """
+        try:
+            run = self.ledger.run(run_id)
+        except RunNotFound:
+            return False
+        is_its_worker = run.state == RUNNING and run.worker == job
+        is_its_only_job = run.state == REQUESTED and run.publications <= 1
+        if not (is_its_worker or is_its_only_job):
+            return False
+        if not self.ledger.fail(run, f"Its job failed: {why}"):
+            return False
+        logger.error("Training run %s failed with its job %s: %s", run.run, job, why)
+        # Samples that came in meanwhile may already be enough for the next one.
+        self.request_if_due()
+        return True
+
+    def _request(self, reason: str, min_new_samples: int) -> Run:
+        standing = self.catalog.standing(to_request=True)
         if standing.active_run:
             raise RetrainInProgress(
                 f"Training run {standing.active_run} is under way. Wait for it to end."
@@ -71,13 +97,14 @@ class Training:
             samples=standing.total,
         )
         if not self.ledger.request(run, standing):
-            raise RetrainInProgress("Another training was asked for at the same moment.")
-        if standing.silent_run:
-            self.ledger.bury(standing.silent_run)
-        try:
-            self.publisher.publish(RetrainRequested(run.run, reason, run.requested_at))
-        except Exception as error:
-            self.ledger.withdraw(run.run, standing, f"It could not be published: {error}")
-            raise
+            raise RetrainInProgress(
+                "Another training was asked for, or a sample was removed, at the same moment. "
+                "Ask again."
+            )
         logger.info("Training run %s is requested: %s.", run.run, reason)
+        try:
+            self.publish(run)
+        except Exception:
+            # It is asked for all the same: the next sweep finds it, and publishes it.
+            logger.exception("Training run %s could not be published yet.", run.run)
         return run

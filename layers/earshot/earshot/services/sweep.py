@@ -1,0 +1,299 @@
+"""What crashes and lost events leave behind: found by the clock, repaired, and reported.
+
+Whatever happens in Earshot is begun by an event, and an event can be lost, or its worker die. So a
+sweep looks, every few minutes, at what should have gone on. Every repair is one that a lost event
+would have made, or a conditional write: two sweeps at once, or one beside those whose work it
+looks after, do no harm.
+
+=======================  =====================================================================
+``run_published``        a run was claimed, and workers were not told, or none of them began:
+                         it is published again
+``run_ended``            nobody could do a run, or it has no seat: it failed, and says why
+``seat_freed``           the training seat was that of a run which is over
+``run_requested``        enough samples were new, and nobody had asked for a training
+``count_corrected``      a shard's count of a label was not what the catalog has
+``upload_aborted``       an upload in parts was begun and left
+``object_received``      a recording waited for a model that is there now, or an object's
+                         event was lost for good: it was taken in
+=======================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from earshot.errors import NoModel, RunNotFound
+from earshot.ledger import SILENCE_S
+from earshot.recording import moment
+from earshot.runs import REQUESTED, RUNNING
+from earshot.sweeps import SweepReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from earshot.arrivals import Arrivals
+    from earshot.catalog import Catalog
+    from earshot.ledger import Ledger
+    from earshot.recording import FieldRecording, Outcome
+    from earshot.registry import Registry
+    from earshot.runs import Run
+    from earshot.services.analysis import Analysis
+    from earshot.services.training import Training
+    from earshot.serving import Serving
+    from earshot.statistics import Statistics
+    from earshot.store import Store
+    from earshot.sweeps import Repair, Sweeps
+
+logger = logging.getLogger(__name__)
+
+DAY_S = 86_400
+
+# A run is published in the second that it is requested in, or by whoever died there not at all.
+UNPUBLISHED_S = 60
+# Fargate starts a job in about half a minute, but a full queue may hold one for hours. Each time
+# is twice the one before, so that few copies wait there, and the seventh ends after 32 hours:
+# EventBridge itself tries for 24 to hand over an event.
+PATIENCE_S = 15 * 60
+PUBLICATIONS = 7
+# Two jobs, each of which Batch tries twice.
+ATTEMPTS = 4
+# Of the latest runs; only one is under way at a time.
+RUNS = 10
+
+# A shard is counted anew once a day, for DynamoDB bills whole samples: 4.5 KB for one of a single
+# window. 5,000 are some 5,600 read units, a fourteenth of a cent; 100,000 cost 1.4 cents a day.
+RECOUNT_S = DAY_S
+SAMPLES_AT_ONCE = 5_000
+
+# As the buckets' own rules, and the API's word, have it.
+LEFTOVER_S = 2 * DAY_S
+
+# The queue goes on for longer than an hour: five times, 18 minutes apart.
+STUCK_S = 2 * 3600
+GIVEN_UP_S = 7 * DAY_S
+# Recordings that are looked at: a page at a time, until one has some that wait.
+PAGE = 20
+PAGES = 10
+ARCHIVES = 20
+
+
+@dataclass
+class _Log:
+    """What a sweep has done so far."""
+
+    at: str
+    place: str
+    repairs: Counter[Repair] = field(default_factory=Counter)
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def did(self, repair: Repair, sentence: str) -> None:
+        logger.warning("%s", sentence, extra={"repair": repair})
+        self.repairs[repair] += 1
+        self.done.append(sentence)
+
+    def could_not(self, what: str, error: Exception) -> None:
+        logger.error("The sweep could not %s.", what, exc_info=error)
+        self.failed.append(f"It could not {what}: {error!r}")
+
+    def report(self) -> SweepReport:
+        return SweepReport(
+            self.at, dict(self.repairs), tuple(self.done), tuple(self.failed), self.place
+        )
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Looks after what is under way; ``clock`` tells seconds since the epoch."""
+
+    catalog: Catalog
+    ledger: Ledger
+    training: Training
+    store: Store
+    registry: Registry
+    serving: Serving
+    analysis: Analysis
+    arrivals: Arrivals
+    statistics: Statistics
+    sweeps: Sweeps
+    receive: Callable[[str], Outcome]
+    clock: Callable[[], float] = time.time
+
+    def run(self) -> SweepReport:
+        """Do one sweep; what fails is told in the report, and keeps nothing else from being done.
+
+        Raises what keeps the report itself from being written.
+        """
+        last = self.sweeps.last()
+        log = _Log(moment(self.clock()), last.place if last else "")
+        steps: dict[str, Callable[[_Log], None]] = {
+            "end runs that lost their seat": self._end_strays,
+            "look after the run under way": self._look_after_run,
+            "ask for a training that is due": self._request_if_due,
+            "count samples anew": self._recount,
+        }
+        if last is None or last.failed or last.at[:10] != log.at[:10]:
+            # Once a day: the one is told by nobody, the other happens when somebody looks.
+            steps["abort uploads that were left"] = self._abort_leftovers
+            steps["add up the statistics of past days"] = self._fold_statistics
+        # Last, for it is the most work, and on what others have sent.
+        steps["take in recordings that wait"] = self._take_in_recordings
+        steps["take in archives that were left"] = self._take_in_archives
+        for what, step in steps.items():
+            try:
+                step(log)
+            except Exception as error:
+                log.could_not(what, error)
+        report = log.report()
+        self.sweeps.keep(report)
+        return report
+
+    # --- training --------------------------------------------------------------------------
+
+    def _end_strays(self, log: _Log) -> None:
+        """End runs that are not over and do not have the seat."""
+        # In this order: who had the seat when it is read here, has had it all the time.
+        runs = self.ledger.runs(RUNS)
+        seat = self.ledger.seat()
+        for run in runs:
+            if not run.is_over and run.run != seat:
+                why = "It lost its seat: another run was begun, or the seat was freed."
+                if self.ledger.abandon(run, why):
+                    log.did("run_ended", f"Run {run.run} had no seat and is ended.")
+
+    def _look_after_run(self, log: _Log) -> None:
+        seat = self.ledger.seat()
+        if seat is None:
+            return
+        try:
+            run = self.ledger.run(seat)
+        except RunNotFound:
+            if self.ledger.vacate(seat):
+                log.did("seat_freed", f"The seat was that of run {seat}, which is not there.")
+            return
+        if run.is_over:
+            if self.ledger.vacate(seat):
+                log.did("seat_freed", f"The seat was still that of run {seat}, which is over.")
+        elif run.state == REQUESTED or run.lease_until < self.clock():
+            self._go_on_with(run, log)
+
+    def _go_on_with(self, run: Run, log: _Log) -> None:
+        """Publish a run that nobody works on, or end it when that was tried often enough."""
+        if run.published_at is None:
+            due_s = _seconds(run.requested_at) + UNPUBLISHED_S
+        else:
+            due_s = _seconds(run.published_at) + PATIENCE_S * 2 ** (run.publications - 1)
+        if run.state == RUNNING and run.attempts >= ATTEMPTS:
+            self._end(
+                run,
+                f"Its worker fell silent for more than {SILENCE_S} s, and so did those before: "
+                f"it was begun {run.attempts} times.",
+                log,
+            )
+        elif self.clock() < due_s:
+            return
+        elif run.publications >= PUBLICATIONS:
+            told = f"Workers were told {run.publications} times, and none"
+            if run.state == RUNNING:
+                self._end(run, f"{told} went on when its own fell silent.", log)
+            else:
+                # Nothing was tried with its samples.
+                self._end(run, f"{told} began it.", log, renewed=True)
+        else:
+            self.training.publish(run)
+            why = "its worker fell silent" if run.state == RUNNING else "nobody has begun it"
+            log.did("run_published", f"Run {run.run} is published again: {why}.")
+
+    def _end(self, run: Run, why: str, log: _Log, *, renewed: bool = False) -> None:
+        if self.ledger.fail(run, why, renewed=renewed):
+            log.did("run_ended", f"Run {run.run} is ended. {why}")
+
+    def _request_if_due(self, log: _Log) -> None:
+        if run := self.training.request_if_due():
+            log.did("run_requested", f"Run {run.run} is requested: {run.reason}.")
+
+    # --- counts ----------------------------------------------------------------------------
+
+    def _recount(self, log: _Log) -> None:
+        """Count shards anew, those that were not for a day, until enough samples were read."""
+        before = moment(self.clock() - RECOUNT_S)
+        due = [shard for shard, at in self.catalog.recounted().items() if at < before]
+        # Another first one each minute: a busy shard, whose recount fails, holds up no other.
+        turn = int(self.clock() // 60) % max(len(due), 1)
+        read = 0
+        for shard in (*due[turn:], *due[:turn]):
+            found = self.catalog.recount(shard, log.at)
+            for label, (was, there) in found.changes.items():
+                log.did(
+                    "count_corrected",
+                    f"Shard {shard} counted {was} of {label!r}, and has {there}.",
+                )
+            read += found.samples
+            if read >= SAMPLES_AT_ONCE:
+                return
+
+    def _fold_statistics(self, _: _Log) -> None:
+        self.statistics.totals()
+
+    # --- objects ---------------------------------------------------------------------------
+
+    def _abort_leftovers(self, log: _Log) -> None:
+        before = datetime.fromtimestamp(self.clock() - LEFTOVER_S, UTC)
+        for place in (self.store, self.registry):
+            for key in place.abandon_leftovers(before):
+                log.did("upload_aborted", f"The upload of {key} was begun and left.")
+
+    def _take_in_recordings(self, log: _Log) -> None:
+        """Receive the recordings that wait on the next page that has some."""
+        hears = cache(self._hears)
+        for _ in range(PAGES):
+            page, rest = self.analysis.recordings(None, PAGE, log.place)
+            log.place = rest or ""
+            waiting = [record for record in page if self._waits_in_vain(record, hears)]
+            if waiting:
+                # What would kill this process is not to be the next one's first, too.
+                self.sweeps.keep(log.report())
+            for record in waiting:
+                self._take_in(record.key, log)
+            if waiting or not rest:
+                return
+
+    def _waits_in_vain(self, record: FieldRecording, hears: Callable[[], bool]) -> bool:
+        if record.state != "received":
+            return False
+        if record.code == NoModel.code:
+            return hears()
+        return self.clock() - _seconds(record.received_at) > STUCK_S
+
+    def _hears(self) -> bool:
+        try:
+            self.serving.detector()
+        except NoModel:
+            return False
+        return True
+
+    def _take_in_archives(self, log: _Log) -> None:
+        for record in self.arrivals.imports(ARCHIVES):
+            age_s = self.clock() - _seconds(record.at)
+            if record.state == "unpacking" and STUCK_S < age_s < GIVEN_UP_S:
+                self._take_in(record.key, log)
+
+    def _take_in(self, key: str, log: _Log) -> None:
+        try:
+            outcome = self.receive(key)
+        except Exception as error:
+            log.could_not(f"take in {key}", error)
+            return
+        if outcome.state in ("analysed", "unpacked", "refused"):
+            log.did("object_received", f"{key} was left, and is {outcome.state} now.")
+
+
+def _seconds(then: str) -> float:
+    """A moment, ISO 8601, in seconds since the epoch."""
+    return datetime.fromisoformat(then).timestamp()
