@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from conftest import DEFAULT_BUNDLE, Aws
-from earshot.bundle import MODEL_FILE, Bundle
+from earshot import registry as module
+from earshot.bundle import CARD_FILE, MODEL_FILE, Bundle
 from earshot.errors import BadBundle, ModelNotFound, NoModel, PromotionConflict
-from earshot.registry import Registry
+from earshot.registry import POINTER, Registry
 from earshot.serving import Serving
 
 if TYPE_CHECKING:
@@ -189,3 +191,117 @@ def test_a_bundle_that_is_no_bundle_is_an_error(registry: Registry, tmp_path: Pa
     assert "not a model bundle" in serving.refused["default"]
     with pytest.raises(BadBundle):
         _ = serving.default
+
+
+def test_a_card_under_another_version_s_name_is_refused(
+    registry: Registry, default_bundle: Bundle
+) -> None:
+    card = replace(default_bundle.card, version="v1").to_json()
+    registry._client.put_object(Bucket="artifacts", Key="models/v2/card.json", Body=card)
+    with pytest.raises(BadBundle, match="is the card of v1"):
+        registry.card("v2")
+
+
+@pytest.mark.parametrize("name", [MODEL_FILE, CARD_FILE])
+def test_what_is_too_large_is_not_even_read(
+    registry: Registry, default_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    publish(registry, default_bundle, "v1")
+    size = len(registry._read("v1", name))
+    monkeypatch.setitem(module.LARGEST, name, size)
+    registry.bundle("v1")
+    monkeypatch.setitem(module.LARGEST, name, size - 1)
+    with pytest.raises(BadBundle, match=f"{size - 1} are the most"):
+        registry.bundle("v1")
+
+
+def test_when_nothing_can_serve_the_reasons_are_told(registry: Registry, tmp_path: Path) -> None:
+    registry._client.put_object(Bucket="artifacts", Key="models/v1/card.json", Body=b"no JSON")
+    registry._client.put_object(
+        Bucket="artifacts",
+        Key=POINTER,
+        Body=json.dumps(WHOLE).encode(),
+    )
+    serving = Serving(registry, tmp_path / "none", reload_s=30)
+    with pytest.raises(NoModel, match="v1: card"):
+        serving.detector()
+
+
+# --- a pointer that cannot be read -----------------------------------------------------------
+
+WHOLE: dict[str, Any] = {
+    "version": "v1",
+    "previous": None,
+    "promoted_at": "",
+    "promoted_by": "",
+    "reason": "",
+}
+BROKEN_POINTERS = [
+    b"",
+    b"no JSON",
+    b"null",
+    b"[]",
+    b'"v1"',
+    b"{}",
+    b"\xff\xfe",
+    b"[" * 200_000,
+    *(
+        json.dumps(content).encode()
+        for content in (
+            {"version": "v1"},
+            WHOLE | {"version": 7},
+            WHOLE | {"reason": None},
+            WHOLE | {"rollback": "no"},
+            WHOLE | {"earlier": 7},
+            WHOLE | {"earlier": [{}]},
+            WHOLE | {"earlier": [WHOLE | {"promoted_at": 7}]},
+            WHOLE | {"fault": "", "etag": ""},
+        )
+    ),
+]
+
+
+def test_every_kind_of_broken_pointer_is_told_from_none(
+    registry: Registry, default_bundle: Bundle
+) -> None:
+    assert registry.champion() is None
+    for body in BROKEN_POINTERS:
+        registry._client.put_object(Bucket="artifacts", Key=POINTER, Body=body)
+        pointer = registry.champion()
+        assert pointer is not None, body
+        assert "champion.json is no pointer" in pointer.fault, body
+        assert pointer.version is None
+        assert pointer.promoted_at.endswith("Z")
+        assert pointer.undone() is None
+
+
+def test_while_the_pointer_is_broken_the_old_version_serves_and_a_new_process_has_the_default(
+    registry: Registry, default_bundle: Bundle
+) -> None:
+    clock = Clock()
+    publish(registry, default_bundle, "v1")
+    first = registry.promote("v1", None, "me", "test")
+    running = Serving(registry, DEFAULT_BUNDLE, reload_s=30, clock=clock)
+    before = running.detector()
+    good = registry._client.get_object(Bucket="artifacts", Key=POINTER)["Body"].read()
+    registry._client.put_object(Bucket="artifacts", Key=POINTER, Body=b"no JSON")
+
+    clock.now = 31
+    assert running.detector() is before
+    assert list(running.refused) == [POINTER]
+    fresh = Serving(registry, DEFAULT_BUNDLE, reload_s=30, clock=clock)
+    assert fresh.detector().card.version == default_bundle.card.version
+    assert list(fresh.refused) == [POINTER]
+    # However often they look.
+    clock.now = 62
+    assert running.detector() is before
+    assert fresh.detector().card.version == default_bundle.card.version
+
+    # The bucket keeps older versions: one of them put back mends it, history and all.
+    registry._client.put_object(Bucket="artifacts", Key=POINTER, Body=good)
+    clock.now = 93
+    assert running.detector().card.version == fresh.detector().card.version == "v1"
+    assert running.refused == fresh.refused == {}
+    mended = registry.champion()
+    assert mended is not None
+    assert mended.history == first.history

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from earshot.errors import BadBundle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MODEL_FILE = "model.onnx"
@@ -17,6 +20,10 @@ CARD_FILE = "card.json"
 EVALUATION_FILE = "evaluation.json"
 MANIFEST_FILE = "manifest.csv"
 EMBEDDINGS_FILE = "embeddings.npz"
+# Under this name model.onnx carries its card in its metadata.
+CARD_PROPERTY = "earshot_card"
+
+VERSION = re.compile(r"[\w.-]{1,100}")
 
 
 def embedding_id(backbone_sha256: str, window_s: float, hop_s: float) -> str:
@@ -65,18 +72,68 @@ class ModelCard:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ModelCard:
-        """Read a card; raises BadBundle when it is not one."""
+        """Read a card; raises BadBundle when it is not one, or what it says makes no sense."""
         try:
             content = json.loads(text)
-            content["labels"] = tuple(content["labels"])
-            card = cls(**{name.name: content[name.name] for name in fields(cls)})
-        except (ValueError, TypeError, KeyError) as error:
+            values = {name.name: content[name.name] for name in fields(cls)}
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise BadBundle(f"{CARD_FILE} is not a model card: {error!r}.") from error
-        if len(card.labels) < 2 or set(card.thresholds) != set(card.labels):
+        for name, makes_sense in _MAKES_SENSE.items():
+            if not makes_sense(values[name]):
+                raise BadBundle(
+                    f"{CARD_FILE} is not a model card: {name} cannot be {str(values[name])[:100]}."
+                )
+        labels, thresholds = values["labels"], values["thresholds"]
+        if len(labels) < 2 or len(set(labels)) < len(labels) or set(thresholds) != set(labels):
             raise BadBundle(
-                f"{CARD_FILE} of {card.version} needs two labels or more, with a threshold each."
+                f"{CARD_FILE} of {values['version']} needs two labels or more, with a threshold "
+                "each."
             )
-        return card
+        return cls(**{**values, "labels": tuple(labels)})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and _is_positive(value)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+# What has to hold for a card to be served by, and to be shown.
+_MAKES_SENSE: dict[str, Callable[[Any], bool]] = {
+    "version": lambda value: _is_text(value) and bool(VERSION.fullmatch(value)),
+    "parent": lambda value: value is None or _is_text(value),
+    "application": _is_text,
+    "labels": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "sample_rate": _is_count,
+    "window_s": _is_positive,
+    "hop_s": _is_positive,
+    "thresholds": lambda value: _is_mapping(value) and all(map(_is_number, value.values())),
+    "novelty_threshold": _is_number,
+    "embedding_dim": _is_count,
+    "backbone": _is_text,
+    "backbone_sha256": _is_text,
+    "trained_at": _is_text,
+    "training_s": _is_number,
+    "metrics": _is_mapping,
+    "calibration": _is_mapping,
+    "data": _is_mapping,
+    "libraries": _is_mapping,
+    "model_sha256": _is_text,
+}
 
 
 @dataclass(frozen=True, eq=False)

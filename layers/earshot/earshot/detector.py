@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earshot.audio import MAX_FRAMES, resample
+from earshot.audio import MAX_FRAMES, MIN_DURATION_S, resample
+from earshot.bundle import CARD_PROPERTY, ModelCard
 from earshot.errors import BadBundle, RecordingTooLong
 from earshot.recording import Prediction, Segment, Waveform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, RunOptions
 
     from earshot.bundle import Bundle
     from earshot.recording import Samples
@@ -26,6 +28,19 @@ BATCH = 16
 MAX_STORED_WINDOWS = 64
 # and so many floats: 360 KB of the 400 that a DynamoDB item holds.
 MAX_STORED_FLOATS = 90_000
+# A model that has not answered a test tone by then will not do so for anybody who waits.
+TRIAL_S = 10.0
+# What answers depend on: the card has to say of it what the one inside the model says.
+SEALED = (
+    "labels",
+    "sample_rate",
+    "window_s",
+    "hop_s",
+    "thresholds",
+    "novelty_threshold",
+    "embedding_dim",
+    "backbone_sha256",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,31 +154,84 @@ class Detector:
         except Exception as error:  # onnxruntime's own exceptions share no other base
             raise BadBundle(f"{self.card.version}: ONNX Runtime refuses it: {error}") from error
 
+    def verify(self) -> None:
+        """What a version passes before it serves; raises BadBundle.
+
+        Its card agrees with the one inside the model, and it answers test tones that make sense:
+        one window, and two at once of the shortest recording.
+        """
+        self._compare_cards()
+        self.warm()
+        self._try(np.stack([self._tone(MIN_DURATION_S)] * 2))
+
     def warm(self) -> None:
         """Load the model and hear a test tone; raises BadBundle when the answer makes no sense."""
+        self._try(self._tone(self.card.window_s)[np.newaxis])
+
+    def _compare_cards(self) -> None:
+        inside = self._session.get_modelmeta().custom_metadata_map.get(CARD_PROPERTY)
+        if inside is None:
+            raise BadBundle(f"{self.card.version} carries no card inside its model.")
+        sealed = ModelCard.from_json(inside)
+        for name in SEALED:
+            if getattr(self.card, name) != getattr(sealed, name):
+                raise BadBundle(
+                    f"The card of {self.card.version} says another {name} than the one inside its "
+                    "model: it was altered."
+                )
+
+    def _tone(self, duration_s: float) -> Samples:
         rate = self.card.sample_rate
-        time_s = np.arange(int(rate * self.card.window_s)) / rate
-        tone = (0.1 * np.sin(2 * np.pi * rate / 16 * time_s)).astype(np.float32)
+        samples = int(rate * duration_s)
+        # So that BATCH windows fit into memory, and one after another comes to an end.
+        if not 1 <= samples <= MAX_FRAMES // BATCH or round(rate * self.card.hop_s) < 1:
+            raise BadBundle(
+                f"{self.card.version} hears {self.card.window_s:g} s every {self.card.hop_s:g} s "
+                f"at {rate} Hz, which cannot be."
+            )
+        time_s = np.arange(samples) / rate
+        return (0.1 * np.sin(2 * np.pi * rate / 16 * time_s)).astype(np.float32)
+
+    def _try(self, batch: Samples) -> None:
+        """Hear test tones, ``[windows, samples]``, in bounded time; raises BadBundle."""
+        version, card, windows = self.card.version, self.card, len(batch)
+        answers = self._bounded(batch)
+        if not all(isinstance(one, np.ndarray) and one.dtype.kind == "f" for one in answers):
+            raise BadBundle(f"{version} answers a test tone, but not in numbers.")
+        probabilities, embeddings, novelty = answers
+        if probabilities.shape != (windows, len(card.labels)):
+            raise BadBundle(
+                f"{version} answers {probabilities.shape} probabilities for {windows} windows and "
+                f"{len(card.labels)} labels."
+            )
+        if embeddings.shape != (windows, card.embedding_dim):
+            raise BadBundle(
+                f"{version} answers an embedding of {embeddings.shape} for {windows} windows, its "
+                f"card says {card.embedding_dim}."
+            )
+        if novelty.shape != (windows,) or not np.isfinite(novelty).all():
+            raise BadBundle(f"{version} answers no novelty for a test tone.")
+        # Written so that NaN, which compares as false, does not pass.
+        sums_to_one = (np.abs(probabilities.sum(axis=1) - 1) <= 1e-3).all()
+        if not (np.isfinite(embeddings).all() and sums_to_one and (probabilities >= 0).all()):
+            raise BadBundle(f"{version} answers no probabilities for a test tone.")
+
+    def _bounded(self, batch: Samples) -> tuple[Samples, Samples, Samples]:
+        """The model's answers; raises BadBundle when it fails, or has none after TRIAL_S."""
+        from onnxruntime import RunOptions
+
+        options = RunOptions()
+        alarm = Timer(TRIAL_S, setattr, (options, "terminate", True))
+        alarm.start()
         try:
-            probabilities, embeddings, novelty = self._run(tone[np.newaxis])
+            return self._run(batch, options)
         except BadBundle:
             raise
         except Exception as error:
-            raise BadBundle(f"{self.card.version} fails on a test tone: {error}") from error
-        if probabilities.shape != (1, len(self.card.labels)):
-            raise BadBundle(
-                f"{self.card.version} answers {probabilities.shape} probabilities for "
-                f"{len(self.card.labels)} labels."
-            )
-        if embeddings.shape != (1, self.card.embedding_dim):
-            raise BadBundle(
-                f"{self.card.version} answers an embedding of {embeddings.shape}, its card says "
-                f"{self.card.embedding_dim}."
-            )
-        if novelty.shape != (1,) or not np.isfinite(novelty).all():
-            raise BadBundle(f"{self.card.version} answers no novelty for a test tone.")
-        if not np.isfinite(embeddings).all() or abs(float(probabilities.sum()) - 1) > 1e-3:
-            raise BadBundle(f"{self.card.version} answers no probabilities for a test tone.")
+            failed = f"takes more than {TRIAL_S:g} s for" if options.terminate else "fails on"
+            raise BadBundle(f"{self.card.version} {failed} a test tone: {error}") from error
+        finally:
+            alarm.cancel()
 
     def hear(self, waveform: Waveform) -> Hearing:
         """Run the windows of a recording, resampled to the model's rate, through the model."""
@@ -208,13 +276,15 @@ class Detector:
         """``[batch, samples]`` at the card's rate → ``[batch, labels]``, without any windowing."""
         return self._run(batch)[0]
 
-    def _run(self, batch: Samples) -> tuple[Samples, Samples, Samples]:
+    def _run(
+        self, batch: Samples, options: RunOptions | None = None
+    ) -> tuple[Samples, Samples, Samples]:
         """``[batch, samples]`` → the model's outputs.
 
         Probabilities ``[batch, labels]``, embedding ``[batch, dim]``, novelty ``[batch]``.
         """
         probabilities, embeddings, novelty = self._session.run(
-            ["probabilities", "embedding", "novelty"], {"waveform": batch}
+            ["probabilities", "embedding", "novelty"], {"waveform": batch}, options
         )
         return probabilities, embeddings, novelty
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from earshot.bundle import CARD_FILE, MODEL_FILE, Bundle, ModelCard
+from earshot.bundle import CARD_FILE, MODEL_FILE, VERSION, Bundle, ModelCard
 from earshot.errors import BadBundle, ModelNotFound, PromotionConflict, UnknownBackbone
-from earshot.recording import now
+from earshot.leftovers import abort_leftovers
+from earshot.recording import moment, now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
 
@@ -30,7 +31,8 @@ POINTER = "champion.json"
 # So many promotions are remembered, in the pointer itself.
 REMEMBERED = 100
 
-_VERSION = re.compile(r"[\w.-]{1,100}")
+# What is larger is not read into memory: a model of 512 MB, a card of 32 MB.
+LARGEST = {MODEL_FILE: 512 * 2**20, CARD_FILE: 32 * 2**20}
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ class Champion(Promotion):
     """The promotion in force and those before it; ``etag`` guards the next swap.
 
     The trail is in the pointer's own object, so a promotion without its record cannot be.
+    ``fault`` says why that object cannot be read; it then stands for the default bundle.
     """
 
     earlier: tuple[Promotion, ...] = ()
     etag: str = ""
+    fault: str = ""
 
     @property
     def history(self) -> tuple[Promotion, ...]:
@@ -123,7 +127,10 @@ class Registry:
 
     def card(self, version: str) -> ModelCard:
         """A version's card; raises ModelNotFound or BadBundle."""
-        return ModelCard.from_json(self._read(version, CARD_FILE))
+        card = ModelCard.from_json(self._read(version, CARD_FILE))
+        if card.version != version:
+            raise BadBundle(f"{MODELS}{version}/{CARD_FILE} is the card of {card.version}.")
+        return card
 
     def bundle(self, version: str) -> Bundle:
         """A version, verified by SHA-256; raises ModelNotFound or BadBundle."""
@@ -134,16 +141,25 @@ class Registry:
             raise BadBundle(f"{version} has a card but no {MODEL_FILE}.") from error
 
     def champion(self) -> Champion | None:
-        """The pointer, or None when nothing was ever promoted."""
+        """The pointer, or None when nothing was ever promoted; look at its ``fault``."""
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=POINTER)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 return None
             raise
-        content = json.loads(answer["Body"].read())
-        earlier = tuple(Promotion(**one) for one in content.pop("earlier", ()))
-        return Champion(**content, earlier=earlier, etag=answer["ETag"])
+        try:
+            promotion, *earlier = _trail(answer["Body"].read())
+        except (ValueError, TypeError, RecursionError) as error:
+            fault = (
+                f"{POINTER} is no pointer to a version ({error!r}). Promote a version by hand, or "
+                "put an older version of that object back, which brings its history back, too."
+            )
+            written_at = moment(answer["LastModified"].timestamp())
+            # A rollback, so that none goes back to before it.
+            lost = Promotion(None, None, written_at, "unknown", fault, rollback=True)
+            return Champion(**asdict(lost), etag=answer["ETag"], fault=fault)
+        return Champion(**asdict(promotion), earlier=tuple(earlier), etag=answer["ETag"])
 
     def promote(
         self,
@@ -223,8 +239,13 @@ class Registry:
         """Keep altered copies for the next training, in place of those kept before."""
         self._client.put_object(Bucket=self._bucket, Key=_copies_key(embedded_by), Body=content)
 
+    def abandon_leftovers(self, before: datetime) -> Iterator[str]:
+        """Forget uploads in parts that were begun before a moment; their keys, as it is done."""
+        places = (MODELS, BACKBONES, AUGMENTED)
+        return abort_leftovers(self._client, self._bucket, places, before)
+
     def _read(self, version: str, name: str) -> bytes:
-        if not _VERSION.fullmatch(version):
+        if not VERSION.fullmatch(version):
             raise ModelNotFound(f"There is no model version {version[:100]!r}.")
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=f"{MODELS}{version}/{name}")
@@ -232,6 +253,12 @@ class Registry:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 raise ModelNotFound(f"There is no model version {version!r}.") from error
             raise
+        if answer["ContentLength"] > LARGEST[name]:
+            answer["Body"].close()
+            raise BadBundle(
+                f"{name} of {version} has {answer['ContentLength']} bytes; {LARGEST[name]} are the "
+                "most."
+            )
         return answer["Body"].read()
 
     def _put_once(self, key: str, content: bytes) -> None:
@@ -240,6 +267,29 @@ class Registry:
         except ClientError as error:
             if not _lost_race(error):
                 raise
+
+
+def _trail(pointer: bytes) -> list[Promotion]:
+    """The promotions that a pointer tells of, the newest first.
+
+    Raises ValueError, TypeError or RecursionError for what is none.
+    """
+    content = json.loads(pointer)
+    if not isinstance(content, dict):
+        raise TypeError("it is no object of JSON")
+    earlier = content.pop("earlier", [])
+    trail = [Promotion(**one) for one in (content, *earlier)]
+    for one in trail:
+        texts = (
+            one.promoted_at,
+            one.promoted_by,
+            one.reason,
+            one.version or "",
+            one.previous or "",
+        )
+        if not all(isinstance(text, str) for text in texts) or not isinstance(one.rollback, bool):
+            raise TypeError("it has something else in the place of text")
+    return trail
 
 
 def _backbone_key(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from earshot.bundle import Bundle
 from earshot.detector import Detector
 from earshot.errors import BadBundle, ModelNotFound, NoModel
+from earshot.registry import POINTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,8 @@ class Serving:
 
     At most every ``reload_s`` seconds one caller looks at the champion pointer; a new version is
     loaded and tried beside the old one, which goes on answering until the swap. A bundle that
-    does not verify is refused and remembered in ``refused``.
+    does not verify is refused and remembered in ``refused``, with the reason; so is a pointer that
+    cannot be read.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class Serving:
         self._in_service: str | None = None
         self._look_again = float("-inf")
         self._pointer: Champion | None = None
+        # What was just loaded and tried for a promotion: it need not be loaded again.
+        self._tried: tuple[str | None, Detector] | None = None
         self.refused: dict[str, str] = {}
 
     def detector(self) -> Detector:
@@ -66,6 +70,9 @@ class Serving:
             finally:
                 self._lock.release()
         if self._detector is None:
+            if self.refused:
+                reasons = "; ".join(f"{name}: {reason}" for name, reason in self.refused.items())
+                raise NoModel(f"There is no model that can serve. {reasons}")
             raise NoModel(
                 "There is no model yet. Put labelled recordings into samples/<label>/: the first "
                 "model is trained from them. GET /samples tells how many are there and how many "
@@ -87,19 +94,29 @@ class Serving:
         if bundle is None:
             raise ModelNotFound("This deployment came without a default bundle.")
         detector = Detector(bundle)
-        detector.warm()
+        detector.verify()
         return detector
 
-    def look_again(self) -> None:
-        """Let the next caller look at the pointer, however short ago the last one did."""
+    def look_again(self, version: str | None, tried: Detector) -> None:
+        """Let the next caller look at the pointer, however short ago the last one did.
+
+        If it points to ``version``, which ``load`` made ``tried`` of, that serves.
+        """
+        self._tried = (version, tried)
         self._look_again = float("-inf")
 
     def _refresh(self) -> None:
         self._look_again = self._clock() + self._reload_s
+        tried, self._tried = self._tried, None
         pointer = self._registry.champion()
         if pointer != self._pointer:
             # Who promotes a version anew wants it tried anew.
             self._pointer, self.refused = pointer, {}
+            if pointer and pointer.fault:
+                self.refused[POINTER] = pointer.fault
+                logger.error(pointer.fault)
+        if pointer and pointer.fault and self._detector is not None:
+            return
         wanted = [pointer.version if pointer else None]
         if self._detector is None:
             # What a rollback would bring stands in for one that cannot be used; the default bundle
@@ -114,7 +131,8 @@ class Serving:
             try:
                 if version is None and self.default is None:
                     continue
-                self._detector, self._in_service = self.load(version), version
+                detector = tried[1] if tried and tried[0] == version else self.load(version)
+                self._detector, self._in_service = detector, version
             except (BadBundle, ModelNotFound) as error:
                 self.refused[version or "default"] = str(error)
                 logger.error("Version %s is refused: %s", version or "default", error)

@@ -32,6 +32,19 @@ class Models:
     publisher: Publisher
 
     def promote(
+        self, version: str | None, expected: Champion | None, by: str, reason: str
+    ) -> Champion:
+        """Try a version, or by None the default bundle, put it into service, and tell of it.
+
+        Raises PromotionConflict when the pointer is no longer ``expected``, or cannot be read:
+        what served before is for a person to judge. Raises ModelNotFound, or PromotionRefused when
+        the version could not serve.
+        """
+        if expected and expected.fault:
+            raise PromotionConflict(f"{version} was not promoted: {expected.fault}")
+        return self._promote(version, expected, by, reason)
+
+    def _promote(
         self,
         version: str | None,
         expected: Champion | None,
@@ -39,20 +52,15 @@ class Models:
         reason: str,
         rollback: bool = False,
     ) -> Champion:
-        """Try a version, or by None the default bundle, put it into service, and tell of it.
-
-        Raises PromotionConflict when the pointer is no longer ``expected``, ModelNotFound, or
-        PromotionRefused when it could not serve.
-        """
         try:
-            self.serving.load(version)
+            tried = self.serving.load(version)
         except BadBundle as error:
             raise PromotionRefused(
                 f"{version or 'The default bundle'} could not serve, so the champion stays what "
                 f"it is: {error} Promote another version."
             ) from error
         champion = self.registry.promote(version, expected, by, reason, rollback)
-        self.serving.look_again()
+        self.serving.look_again(version, tried)
         try:
             self.publisher.publish(
                 ModelPromoted(
@@ -69,14 +77,16 @@ class Models:
     ) -> Champion | None:
         """Put a version into service whatever its gates said; the champion itself stays.
 
+        It takes the place of a pointer that cannot be read, too, and begins a new history.
         ``expected`` is the champion that the caller has seen. Answers the pointer, None while
         nothing was ever promoted. Raises what ``promote`` does.
         """
         pointer = self._pointer(expected)
         wanted = self._pointed(version)
-        if wanted == (pointer.version if pointer else None):
+        is_broken = bool(pointer and pointer.fault)
+        if wanted == (pointer.version if pointer else None) and not is_broken:
             return pointer
-        return self.promote(wanted, pointer, by, reason)
+        return self._promote(wanted, pointer, by, reason)
 
     def roll_back(self, by: str, reason: str, expected: str | None = None) -> Champion:
         """Put the version into service that served before, and so further back each time.
@@ -90,7 +100,7 @@ class Models:
             raise NothingToRollBackTo(
                 "No version served before this one. Promote a version of GET /models by its name."
             )
-        return self.promote(undone.previous, pointer, by, reason, rollback=True)
+        return self._promote(undone.previous, pointer, by, reason, rollback=True)
 
     def _pointer(self, expected: str | None) -> Champion | None:
         """The champion pointer; raises PromotionConflict when it is not at ``expected``."""
