@@ -3,6 +3,7 @@
 # make check  style, types, import rules
 # make docs   docs/api.md, from the API itself
 # make fuzz   hostile files, archives and requests, many more than in make test
+# make faults every call of AWS made to fail in every way, and the table of what came of it
 PYTHON ?= python3
 PORT ?= 8000
 AWS_PORT ?= 4566
@@ -19,7 +20,7 @@ FUZZ ?= 10000
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check docs fuzz validate build bundle network figures examples format clean
+.PHONY: run test check docs fuzz faults validate build bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
@@ -43,6 +44,9 @@ docs: .venv/installed
 
 fuzz: .venv/installed-dev
 	EARSHOT_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz --timeout 0
+
+faults: .venv/installed-dev
+	EARSHOT_FAULTS=all $(BIN)/python -m pytest tests/faults -q -s --timeout 0
 
 validate: .venv-sam/installed
 	$(SAM) validate --lint --region us-east-1 --template-file template.yaml

@@ -8,8 +8,10 @@ from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
 from earshot.errors import EarshotError
+from earshot.letters import Failure
+from earshot.recording import now
 
-from ingest.events import UnknownEvent, objects
+from ingest.events import ObjectCreated, UnknownEvent, objects
 from ingest.telemetry import formatter
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from earshot.recording import State
     from earshot.services import Services
 
-    from ingest.events import ObjectCreated
+    from ingest.events import ObjectDeleted
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 COUNTED: dict[State, str] = {
     "added": "SamplesAdded",
     "duplicate": "Duplicates",
+    "removed": "SamplesRemoved",
     "recorded": "RecordingsReceived",
     "analysed": "RecordingsAnalysed",
     "unpacked": "Unpacked",
@@ -47,26 +50,43 @@ def recorder(services: Services, counts: Counter[str]) -> Callable[[SQSRecord], 
             for thing in objects(record.body):
                 receive_object(thing)
         except (UnknownEvent, EarshotError, ClientError, BotoCoreError) as error:
-            counts["Failed"] += 1
             code = getattr(error, "code", type(error).__name__)
             logger.error("message failed", extra={"code": code, "reason": str(error)})
+            note_failure(record, error)
             raise
-        except Exception:
-            counts["Failed"] += 1
+        except Exception as error:
             logger.exception("message failed unexpectedly")
+            note_failure(record, error)
             raise
 
-    def receive_object(thing: ObjectCreated) -> None:
+    def note_failure(record: SQSRecord, error: Exception) -> None:
+        """Keep why a message failed: if it ends as a dead letter, nothing else will say so."""
+        counts["Failed"] += 1
+        failure = Failure(
+            message_id=record.message_id,
+            code=getattr(error, "code", type(error).__name__),
+            reason=str(error) or repr(error),
+            tries=int(record.attributes.approximate_receive_count),
+            at=now(),
+        )
+        try:
+            services.failures.note(failure)
+        except (ClientError, BotoCoreError):
+            # The message comes again all the same.
+            logger.exception("a failure could not be noted")
+
+    def receive_object(thing: ObjectCreated | ObjectDeleted) -> None:
         if thing.bucket != services.store.bucket:
             raise UnknownEvent(f"An event of the bucket {thing.bucket}, which is not ours.")
-        outcome = services.receive(thing.key)
+        act = services.receive if isinstance(thing, ObjectCreated) else services.forget
+        outcome = act(thing.key)
         if outcome.state == "gone" and (decoded := unquote(thing.key)) != thing.key:
             # LocalStack encodes EventBridge's keys but for the slash; on AWS they are plain.
-            outcome = services.receive(decoded)
+            outcome = act(decoded)
         if outcome.state in COUNTED:
             counts[COUNTED[outcome.state]] += 1
         logger.info(
-            "object received",
+            "object received" if isinstance(thing, ObjectCreated) else "object deleted",
             extra={"key": outcome.key, "state": outcome.state, "detail": outcome.detail},
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+from earshot.bundle import CARD_PROPERTY
 from earshot.detector import open_session, run_windows, thin
 from onnx import TensorProto, helper, numpy_helper
 
@@ -124,7 +125,7 @@ def _store(graph: onnx.GraphProto, constants: Mapping[str, np.ndarray[Any, Any]]
 def with_card(model: bytes, card: ModelCard) -> bytes:
     """The same graph with the card in its metadata, but for the SHA-256 that it cannot know."""
     described = onnx.load_model_from_string(model)
-    helper.set_model_props(described, {"earshot_card": card.to_json()})
+    helper.set_model_props(described, {CARD_PROPERTY: card.to_json()})
     content: bytes = described.SerializeToString(deterministic=True)
     return content
 

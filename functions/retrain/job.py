@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from earshot.bundle import Bundle
     from earshot.ledger import Ledger
     from earshot.recording import Sample, Waveform
+    from earshot.registry import Champion
     from earshot.runs import Run
     from earshot.services import Services
 
@@ -76,9 +77,9 @@ def work(services: Services, default_bundle: Path, run_id: str, worker: str) -> 
     except Exception as error:
         # Trying again would end the same way: the run is over, and says why.
         services.ledger.finish(run.run, worker, FAILED, error=str(error) or repr(error))
+        logger.error("Run %s failed: %s", run.run, error)
         if not isinstance(error, FOR_PEOPLE):
             raise
-        logger.error("Run %s failed: %s", run.run, error)
     # Samples that came in meanwhile may already be enough for the next one.
     services.training.request_if_due()
 
@@ -98,6 +99,14 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
             )
             return
     champion = _champion(services)
+    parent = champion.card.version if champion else None
+    if run.version and run.version in services.registry.versions():
+        # An earlier attempt died after it had published that: there is no second one of a run.
+        if parent == run.parent:
+            _conclude(services, run, worker, pointer)
+        else:
+            _reject(services, run, worker, f"It was judged against {run.parent}, not {parent}.")
+        return
     backbone = backbones.of_application(application, services.registry.backbone)
     embedded_by = embedding_id(backbone.sha256, application.window_s, application.hop_s)
 
@@ -122,37 +131,47 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
     dataset = split(
         clips, [*order], [*notes, *put_off], application.min_recordings, seed.background
     )
-    parent = champion.card.version if champion else None
     challenger = train(dataset, backbone, application, parent, report)
     card = challenger.bundle.card
 
     report("judging", 0.95, challenger.curve)
-    verdicts = gates.judge(_trial(dataset, challenger, champion))
-    services.registry.publish(card, challenger.files)
     outcome: dict[str, Any] = {
-        "stage": "done",
-        "progress": 1.0,
         "parent": parent,
         "version": card.version,
         "curve": challenger.curve,
         # What grows with the square of the labels is in the card alone: an item has 400 KB.
         "metrics": {k: v for k, v in card.metrics.items() if k not in IN_THE_CARD},
-        "gates": [asdict(verdict) for verdict in verdicts],
+        "gates": [
+            asdict(verdict) for verdict in gates.judge(_trial(dataset, challenger, champion))
+        ],
         "notes": list(dataset.notes),
     }
-    refused = [verdict.gate for verdict in verdicts if not verdict.passed]
+    # First, so that another attempt goes on with what this one publishes.
+    ledger.report(run.run, worker, **outcome)
+    services.registry.publish(card, challenger.files)
+    _conclude(services, replace(run, **outcome), worker, pointer)
+
+
+def _conclude(services: Services, run: Run, worker: str, pointer: Champion | None) -> None:
+    """End a run whose version is published: it is promoted if it passed its gates."""
+    refused = [verdict["gate"] for verdict in run.gates if not verdict["passed"]]
     if refused:
-        ledger.finish(run.run, worker, REJECTED, **outcome)
-        logger.info("Version %s is refused by %s.", card.version, ", ".join(refused))
+        services.ledger.finish(run.run, worker, REJECTED, stage="done", progress=1.0)
+        logger.info("Version %s is refused by %s.", run.version, ", ".join(refused))
         return
     try:
-        services.models.promote(card.version, pointer, by=by, reason=run.reason)
+        services.models.promote(run.version, pointer, by=f"run {run.run}", reason=run.reason)
     except PromotionConflict as error:
-        ledger.finish(run.run, worker, REJECTED, **outcome, error=str(error))
-        logger.info("%s", error)
+        _reject(services, run, worker, str(error))
         return
-    ledger.finish(run.run, worker, PROMOTED, **outcome)
-    logger.info("Version %s is promoted.", card.version)
+    services.ledger.finish(run.run, worker, PROMOTED, stage="done", progress=1.0)
+    logger.info("Version %s is promoted.", run.version)
+
+
+def _reject(services: Services, run: Run, worker: str, error: str) -> None:
+    """End a run whose version came too late."""
+    services.ledger.finish(run.run, worker, REJECTED, stage="done", progress=1.0, error=error)
+    logger.info("Version %s is not promoted: %s", run.version, error)
 
 
 def _with_copies(

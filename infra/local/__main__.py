@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
 import socket
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earshot.application import Application
 from earshot.errors import EarshotError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # A model that was just promoted answers within so many seconds; in the cloud it is 30.
 RELOAD_S = 2
+# In the cloud the template says how often.
+SWEEP_EVERY_S = 30
 STOP_S = 20
 AWS_ITSELF = "aws"
 # Nobody makes metrics of these logs, and GET /metrics has the numbers.
@@ -165,6 +168,9 @@ def _start(options: Options, children: ExitStack, stop: threading.Event) -> Runn
     for arguments, variables in _pollers(stack):
         for number in range(options.workers):
             run(f"ingest {number + 1}", "infra.local.poller", arguments, variables)
+    for handler, variables in _timed(stack):
+        every = ["--handler", handler, "--every", str(SWEEP_EVERY_S), "--with-parent"]
+        run("the sweep", "infra.local.sweep", every, variables)
     _start_jobs(stack, surroundings, logs, children, stop)
     endpoint.wait(options.port, api)
     return Running(processes, stack, token)
@@ -232,6 +238,13 @@ def _pollers(stack: Stack) -> Iterator[tuple[list[str], Mapping[str, str]]]:
             )
 
 
+def _timed(stack: Stack) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The handler and the environment of each function that the clock calls."""
+    for function in stack.functions.values():
+        if function.schedule and function.handler:
+            yield function.handler, function.environment
+
+
 def _start_jobs(
     stack: Stack,
     surroundings: Mapping[str, str],
@@ -239,12 +252,27 @@ def _start_jobs(
     children: ExitStack,
     stop: threading.Event,
 ) -> None:
+    from subprocess import TimeoutExpired
+
     import boto3
 
     from infra.local.jobs import Worker
 
+    def tell(event: dict[str, Any]) -> None:
+        for handler, variables in _timed(stack):
+            once = ["--handler", handler, "--event", json.dumps(event)]
+            with (logs / "sweep.log").open("ab") as log:
+                process = endpoint.start(
+                    "infra.local.sweep", once, {**surroundings, **variables}, log.fileno()
+                )
+            with suppress(TimeoutExpired):
+                process.wait(STOP_S)
+            endpoint.end(process)
+
     for job in stack.jobs.values():
-        worker = Worker(boto3.client("sqs"), job, surroundings, logs / "retrain.log", stop)
+        worker = Worker(
+            boto3.client("sqs"), job, surroundings, logs / "retrain.log", stop, tell=tell
+        )
         thread = threading.Thread(target=worker.run)
         thread.start()
         children.callback(thread.join, STOP_S)

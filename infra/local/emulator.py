@@ -12,10 +12,12 @@ import io
 import json
 import logging
 import pickle
+import re
 import signal
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,9 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.s3.models import FakeKey, FakeMultipart, S3Backend
+from moto.s3.notifications import S3NotificationEvent, send_event
+from moto.s3.responses import S3Response
 from moto.sqs.models import sqs_backends
 from werkzeug.serving import make_server
 
@@ -154,6 +159,54 @@ def _addressed(transact_items: list[dict[str, Any]]) -> Iterable[tuple[str, dict
             yield write["TableName"], write.get("Item") or write["Key"]
 
 
+_delete_object = S3Backend.delete_object
+
+
+def _delete_object_aloud(
+    backend: S3Backend,
+    bucket_name: str,
+    key_name: str,
+    version_id: str | None = None,
+    bypass: bool = False,
+) -> tuple[bool, dict[str, Any]]:
+    """Moto's deletion, and the event of one in a versioned bucket, of which it tells nothing.
+
+    It tells of a key's very last version, which is then told twice: events are.
+    """
+    bucket = backend.get_bucket(bucket_name)
+    objects = [one for one in bucket.keys.getlist(key_name, []) if isinstance(one, FakeKey)]
+    done, answer = _delete_object(backend, bucket_name, key_name, version_id, bypass)
+    if bucket.is_versioned and done and objects:
+        event = (
+            S3NotificationEvent.OBJECT_REMOVED_DELETE_EVENT
+            if version_id
+            else S3NotificationEvent.OBJECT_REMOVED_DELETE_MARKER_CREATED_EVENT
+        )
+        send_event(backend.account_id, event, bucket, objects[-1])
+    return done, answer
+
+
+# When each upload in parts began, by its id.
+_begun: dict[str, str] = {}
+_begin_multipart = FakeMultipart.__init__
+_list_multipart_uploads = S3Response.list_multipart_uploads
+_INITIATED = re.compile(r"(?<=<Initiated>)[^<]*")
+_UPLOAD_ID = re.compile(r"(?<=<UploadId>)[^<]*")
+
+
+def _begin_multipart_now(upload: FakeMultipart, *args: Any, **kwargs: Any) -> None:
+    _begin_multipart(upload, *args, **kwargs)
+    _begun[upload.id] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _list_multipart_uploads_truly(response: S3Response) -> Any:
+    """Moto's list, in which every upload began in 2010, with the times when they did."""
+    status, headers, body = _list_multipart_uploads(response)
+    told = str(body)
+    times = iter([_begun[upload_id] for upload_id in _UPLOAD_ID.findall(told)])
+    return status, headers, _INITIATED.sub(lambda _: next(times), told)
+
+
 def _update_quickly() -> None:
     """Let moto parse an expression once, copy it by pickle, and ask a walk once what it is for.
 
@@ -197,6 +250,9 @@ def serve(port: int, data: Path | None, region: str) -> None:
         logging.getLogger(chatty).setLevel(logging.ERROR)
     _import_cloudformation()
     DynamoDBBackend.transact_write_items = _transact_write_items_cheaply  # type: ignore[assignment]
+    FakeMultipart.__init__ = _begin_multipart_now  # type: ignore[assignment,method-assign]
+    S3Response.list_multipart_uploads = _list_multipart_uploads_truly  # type: ignore[assignment,method-assign]
+    S3Backend.delete_object = _delete_object_aloud  # type: ignore[assignment,method-assign]
     _update_quickly()
     application = OneAtATime(DomainDispatcherApplication(create_backend_app), keeper, region)
     if keeper:

@@ -10,12 +10,12 @@ import json
 import logging
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.local.endpoint import REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from threading import Event
     from typing import IO
@@ -41,7 +41,8 @@ class Worker:
     """Runs the jobs that a queue's events ask for.
 
     ``surroundings`` are the variables that a container would find besides the job's own:
-    endpoint, credentials, region, paths. What jobs print is appended to ``log_file``.
+    endpoint, credentials, region, paths. What jobs print is appended to ``log_file``. ``tell`` is
+    called with the event of a job that failed, all attempts.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Worker:
         log_file: Path,
         stop: Event,
         *,
+        tell: Callable[[dict[str, Any]], None],
         entrypoint: tuple[str, ...] = ENTRYPOINT,
     ) -> None:
         self._sqs = sqs
@@ -59,6 +61,7 @@ class Worker:
         self._surroundings = surroundings
         self._log_file = log_file
         self._stop = stop
+        self._tell = tell
         self._entrypoint = entrypoint
 
     def run(self) -> None:
@@ -80,7 +83,7 @@ class Worker:
         try:
             event = json.loads(message["Body"])
             # One job for one event: after a stop it comes again, and may go on with its own run.
-            self._run_job(self._job.command_for(event), job_id=str(event["id"]))
+            self._run_job(event, job_id=str(event["id"]))
         except Stopped:
             self._sqs.change_message_visibility(
                 QueueUrl=queue_url, ReceiptHandle=handle, VisibilityTimeout=0
@@ -90,7 +93,8 @@ class Worker:
             log.exception("An event does not fit the job's parameters: %s", message["Body"])
         self._sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=handle)
 
-    def _run_job(self, command: list[str], job_id: str) -> None:
+    def _run_job(self, event: dict[str, Any], job_id: str) -> None:
+        command = self._job.command_for(event)
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         with self._log_file.open("ab") as log_file:
             for attempt in range(1, self._job.attempts + 1):
@@ -98,6 +102,7 @@ class Worker:
                 if status == 0:
                     return
                 log.warning("Attempt %d of %s ended with status %d.", attempt, command, status)
+        self._tell(_failure(job_id, self._job.parameters(event), status))
 
     def _run_attempt(
         self, command: list[str], job_id: str, attempt: int, log_file: IO[bytes]
@@ -129,6 +134,23 @@ class Worker:
         if self._stop.is_set():
             raise Stopped
         return process.returncode
+
+
+def _failure(job_id: str, parameters: dict[str, str], status: int) -> dict[str, Any]:
+    """Batch's event of a failed job: of what it says, what Earshot looks at."""
+    return {
+        "detail-type": "Batch Job State Change",
+        "source": "aws.batch",
+        "detail": {
+            "jobName": "retrain",
+            "jobId": job_id,
+            "status": "FAILED",
+            "statusReason": "Essential container in task exited",
+            "parameters": parameters,
+            # Who dies of signal 9 has -9 for a process, and 137 for a container.
+            "container": {"exitCode": status if status >= 0 else 128 - status},
+        },
+    }
 
 
 def _terminate(process: subprocess.Popen[bytes]) -> None:

@@ -31,11 +31,15 @@ class QueueSource:
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function; an image says nothing of its ``handler``."""
+    """A Lambda function; an image says nothing of its ``handler``.
+
+    ``schedule`` is the expression by which the clock calls it, as ``rate(5 minutes)``.
+    """
 
     handler: str | None
     environment: dict[str, str]
     source: QueueSource | None
+    schedule: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ def _function(content: dict[str, Any]) -> Function:
         content.get("handler"),
         content["environment"],
         QueueSource(source["queue_url"], int(source["batch_size"])) if source else None,
+        content.get("schedule"),
     )
 
 

@@ -1,9 +1,9 @@
 """A SAM template, read: the part that an emulator can hold, and what the rest wants to know of it.
 
 Translated offline into plain CloudFormation. Buckets, tables, queues, buses and rules stay as they
-are described; a rule that starts a Batch job puts its events on a queue instead. Functions and jobs
-are only described: each intrinsic function in a description becomes an output of the stack, so that
-CloudFormation resolves it and nothing here interprets the language.
+are described; a rule that starts a Batch job puts its events on a queue instead. Functions, the
+rules that call them, and jobs are only described: each intrinsic function in a description becomes
+an output of the stack, so that CloudFormation resolves it and nothing here interprets the language.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _divide(
     held = {
         name: resource
         for name, resource in template["Resources"].items()
-        if resource["Type"] in HELD
+        if resource["Type"] in HELD and not _called_by(resource, template)
     }
     jobs = _take_jobs(template, held)
     outputs: dict[str, Any] = {}
@@ -153,7 +153,21 @@ def _functions(template: dict[str, Any]) -> dict[str, Any]:
             "queue_url": {"Ref": properties["EventSourceArn"]["Fn::GetAtt"][0]},
             "batch_size": properties["BatchSize"],
         }
+    for rule in _of_type(template, "AWS::Events::Rule").values():
+        for name in _called_by(rule, template):
+            if "ScheduleExpression" in rule["Properties"]:
+                functions[name]["schedule"] = rule["Properties"]["ScheduleExpression"]
     return functions
+
+
+def _called_by(resource: dict[str, Any], template: dict[str, Any]) -> set[str]:
+    """The functions that a rule calls. Whoever runs them has to see to that: none is held."""
+    if resource["Type"] != "AWS::Events::Rule":
+        return set()
+    targets = {
+        name for one in resource["Properties"]["Targets"] for name in _references(one["Arn"])
+    }
+    return targets & _of_type(template, "AWS::Lambda::Function").keys()
 
 
 def _take_jobs(template: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:

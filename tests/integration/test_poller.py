@@ -16,6 +16,7 @@ from infra.local import endpoint, poller
 from infra.local.jobs import Worker
 from infra.local.poller import Poller
 from infra.local.stack import Job
+from ingest.sweeper import failed_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,9 +191,19 @@ sys.exit(os.environ["AWS_BATCH_JOB_ATTEMPT"] == "1")
 """
 
 
-def worker(sqs: Any, what: Job, log: Path, stop: threading.Event, script: str = SCRIPT) -> Worker:
+def worker(
+    sqs: Any,
+    what: Job,
+    log: Path,
+    stop: threading.Event,
+    script: str = SCRIPT,
+    told: list[dict[str, Any]] | None = None,
+) -> Worker:
     entrypoint = (sys.executable, "-c", script)
-    return Worker(sqs, what, surroundings={}, log_file=log, stop=stop, entrypoint=entrypoint)
+    tell = (told if told is not None else []).append
+    return Worker(
+        sqs, what, surroundings={}, log_file=log, stop=stop, tell=tell, entrypoint=entrypoint
+    )
 
 
 def test_a_job_is_tried_again_with_its_environment(
@@ -200,9 +211,26 @@ def test_a_job_is_tried_again_with_its_environment(
 ) -> None:
     log = tmp_path / "logs" / "retrain.log"
     send(sqs, queues[0], json.dumps({"id": "event-1", "detail": {"run": "r1"}}))
-    assert worker(sqs, job(queues[0]), log, threading.Event()).poll()
+    told: list[dict[str, Any]] = []
+    assert worker(sqs, job(queues[0]), log, threading.Event(), told=told).poll()
     assert log.read_text().splitlines() == ["--run r1 books 1", "--run r1 books 2"]
+    assert told == []
     assert Poller(sqs, queues[0], lambda *_: None).poll() == 0
+
+
+def test_a_job_that_fails_each_time_is_told_of_as_batch_does(
+    sqs: Any, queues: tuple[str, str], tmp_path: Path
+) -> None:
+    send(sqs, queues[0], json.dumps({"id": "event-1", "detail": {"run": "r1"}}))
+    told: list[dict[str, Any]] = []
+    dies = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    worker(sqs, job(queues[0]), tmp_path / "log", threading.Event(), dies, told).poll()
+    (event,) = told
+    assert failed_job(event) == (
+        "r1",
+        "event-1",
+        "Essential container in task exited; exit code 137",
+    )
 
 
 def test_an_event_that_fits_no_job_is_dropped(

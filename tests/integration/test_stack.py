@@ -83,6 +83,16 @@ def test_ingest_is_fed_by_its_queue(deployed: Deployed) -> None:
     assert ingest.source == stack.QueueSource(deployed.stack.outputs["IngestQueueUrl"], 10)
 
 
+def test_the_sweep_is_called_by_the_clock(deployed: Deployed) -> None:
+    sweep = deployed.stack.functions["SweepFunction"]
+    assert (sweep.handler, sweep.schedule) == ("ingest.sweep.handler", "rate(5 minutes)")
+    assert deployed.stack.functions["IngestFunction"].schedule is None
+    assert sweep.environment.items() >= deployed.stack.jobs["RetrainJob"].environment.items()
+    # Whoever runs functions here has to call it: the emulator could not.
+    rules = deployed.events.list_rules()["Rules"]
+    assert not [rule for rule in rules if "ScheduleExpression" in rule]
+
+
 def test_creating_it_again_takes_the_same_stack(deployed: Deployed) -> None:
     again = stack.deploy(TEMPLATE, PARAMETERS, deployed.cloudformation, deployed.s3)
     assert again == deployed.stack

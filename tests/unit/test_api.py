@@ -143,6 +143,7 @@ def test_the_state_of_the_service(
     assert status["model"]["accuracy"] == default_bundle.card.metrics["accuracy"]
     assert status["predictions"] == 1
     assert status["training"]["new_samples"] == 2
+    assert status["last_sweep"] is None
 
     samples = client.get("/samples").json()
     assert samples["labels"] == {"siren": 2}
@@ -154,6 +155,15 @@ def test_the_state_of_the_service(
     assert [c["label"] for c in classes["classes"]] == list(default_bundle.card.labels)
     assert {c["label"] for c in classes["classes"] if c["alert"]} == {"gunshot", "explosion"}
     assert all(c["description"] for c in classes["classes"])
+
+
+def test_the_last_sweep_is_told(client: TestClient, services: Services) -> None:
+    lost = services.training.request("lost").run
+    services.ledger.vacate(lost)
+    services.sweep.run()
+    swept = client.get("/status").json()["last_sweep"]
+    assert (swept["repaired"], swept["failed"]) == (1, [])
+    assert lost in swept["done"][0]
 
 
 def test_models_and_their_cards(

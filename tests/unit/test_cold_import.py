@@ -12,12 +12,12 @@ HEAVY = ("librosa", "numba", "onnx", "scipy", "sklearn", "torch")
 LATE = ("av", "aws_xray_sdk", "onnxruntime", "soxr")
 
 
-@pytest.mark.parametrize("function", ["predict", "ingest"])
-def test_a_handler_imports_nothing_heavy(function: str) -> None:
-    code = (
-        f"import sys, {function}.handler\n"
-        f"print(*sorted(set(sys.modules) & set({(*HEAVY, *LATE)!r})))"
-    )
+HANDLERS = ["predict.handler", "ingest.handler", "ingest.sweep"]
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_handler_imports_nothing_heavy(handler: str) -> None:
+    code = f"import sys, {handler}\nprint(*sorted(set(sys.modules) & set({(*HEAVY, *LATE)!r})))"
     environment = {
         "PYTHONPATH": f"{REPOSITORY}/functions:{REPOSITORY}/layers/earshot",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -37,7 +37,8 @@ def test_a_handler_imports_nothing_heavy(function: str) -> None:
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("function", ["predict", "ingest"])
-def test_a_handler_is_wiring(function: str) -> None:
-    source = (REPOSITORY / "functions" / function / "handler.py").read_text().splitlines()
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_a_handler_is_wiring(handler: str) -> None:
+    path = REPOSITORY / "functions" / f"{handler.replace('.', '/')}.py"
+    source = path.read_text().splitlines()
     assert len([line for line in source if line.strip()]) <= 20

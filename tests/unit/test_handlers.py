@@ -101,17 +101,40 @@ def eventbridge(key: str, bucket: str = "recordings") -> dict[str, Any]:
     }
 
 
-def s3_notification(key: str) -> dict[str, Any]:
-    """S3's own account of a new object, its key encoded."""
+def s3_notification(key: str, name: str = "ObjectCreated:Put") -> dict[str, Any]:
+    """S3's own account of an object, its key encoded."""
     return {
         "Records": [
             {
                 "eventVersion": "2.1",
                 "eventSource": "aws:s3",
-                "eventName": "ObjectCreated:Put",
+                "eventName": name,
                 "s3": {"bucket": {"name": "recordings"}, "object": {"key": key, "size": 5}},
             }
         ]
+    }
+
+
+def eventbridge_deleted(key: str) -> dict[str, Any]:
+    """EventBridge's account of a delete marker."""
+    return {
+        **eventbridge(key),
+        "detail-type": "Object Deleted",
+        "detail": {
+            "version": "0",
+            "bucket": {"name": "recordings"},
+            "object": {
+                "key": key,
+                "etag": "d41d8cd98f00b204e9800998ecf8427e",
+                "version-id": "1QW9g1Z99LUNbvaaYVpW9xDlOLU.qxgF",
+                "sequencer": "617f0837b476e463",
+            },
+            "request-id": "0BH729840619AG5K",
+            "requester": "123456789012",
+            "source-ip-address": "1.2.3.4",
+            "reason": "DeleteObject",
+            "deletion-type": "Delete Marker Created",
+        },
     }
 
 
@@ -166,6 +189,28 @@ def test_ingest_takes_every_shape_of_event(ingest: Any, aws: Aws) -> None:
     )
     assert failed(answer) == []
     assert total(aws) == 4
+
+
+def test_ingest_takes_every_shape_of_a_deletion(ingest: Any, aws: Aws) -> None:
+    keys = [f"samples/siren/{name}.wav" for name in ("a", "b b+c", "d é", "e", "f")]
+    for n, key in enumerate(keys):
+        aws.drop(key, clip("siren", n))
+    ingest(sqs_event(*map(eventbridge, keys)), CONTEXT)
+    assert total(aws) == 5
+    deletions = [
+        eventbridge_deleted(keys[0]),
+        eventbridge_deleted(keys[1]),
+        s3_notification("samples/siren/d+%C3%A9.wav", "ObjectRemoved:DeleteMarkerCreated"),
+        s3_notification(keys[3], "s3:ObjectRemoved:Delete"),
+        s3_notification(keys[4], "LifecycleExpiration:Delete"),
+    ]
+    # What is there is not deleted, whatever a late event says.
+    assert failed(ingest(sqs_event(*deletions), CONTEXT)) == []
+    assert total(aws) == 5
+    for key in keys:
+        aws.s3.delete_object(Bucket="recordings", Key=key)
+    assert failed(ingest(sqs_event(*deletions, *deletions), CONTEXT)) == []
+    assert total(aws) == 0
 
 
 def test_poison_among_good_messages_costs_the_good_ones_nothing(ingest: Any, aws: Aws) -> None:
@@ -266,6 +311,9 @@ def test_ingest_counts_what_came_of_a_batch_in_one_line(
     ]
     assert counts(eventbridge("samples/siren/b.wav")) == [{"Duplicates": 1}]
     assert counts(eventbridge("samples/siren/gone.wav")) == []
+    aws.s3.delete_object(Bucket="recordings", Key="samples/siren/b.wav")
+    deletion = eventbridge_deleted("samples/siren/b.wav")
+    assert counts(deletion, deletion) == [{"SamplesRemoved": 1}]
 
 
 def test_ingest_tells_where_the_unexpected_comes_from(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +115,7 @@ def test_a_training_by_hand(services: Services, aws: Aws) -> None:
     assert event["detail"] == {"run": run.run, "reason": "try", "requested_at": run.requested_at}
 
 
-def test_a_request_that_cannot_be_published_is_taken_back(
+def test_a_request_that_cannot_be_published_stands_until_a_sweep_publishes_it(
     services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
@@ -123,30 +125,17 @@ def test_a_request_that_cannot_be_published_is_taken_back(
         patched.setattr(services.training.publisher, "publish", fail)
         for n in range(4):
             drop(services, aws, f"samples/siren/{n}.wav", clip("siren", n))
-        with pytest.raises(ConnectionError):
-            drop(services, aws, "samples/siren/4.wav", clip("siren", 4))
-    (failed,) = services.ledger.runs()
-    assert failed.state == "failed"
-    assert services.catalog.standing().new == 5
-    # The queue brings the message again, and the run is asked for again.
+        assert drop(services, aws, "samples/siren/4.wav", clip("siren", 4)) == "added"
+    (run,) = services.ledger.runs()
+    assert (run.state, run.publications) == ("requested", 0)
+    # What the queue brings again makes no second one.
     assert services.receive("samples/siren/4.wav").state == "duplicate"
+    assert aws.published() == []
+    replace(services.sweep, clock=lambda: time.time() + 61).run()
     (event,) = aws.published()
-    assert event["detail"]["run"] != failed.run
+    assert event["detail"]["run"] == run.run
+    assert services.ledger.run(run.run).publications == 1
     assert services.catalog.standing().new == 0
-
-
-def test_a_run_whose_worker_fell_silent_is_buried_by_the_next(
-    services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import time
-
-    lost = services.training.request("first").run
-    services.ledger.claim(lost, "one")
-    later = time.time() + 601
-    monkeypatch.setattr("earshot.ledger.time.time", lambda: later)
-    services.training.request("second")
-    assert services.ledger.run(lost).state == "failed"
-    assert "silent" in str(services.ledger.run(lost).error)
 
 
 def test_a_refusal_ends_when_the_object_is_good(services: Services, aws: Aws) -> None:

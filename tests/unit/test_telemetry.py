@@ -306,7 +306,7 @@ print(json.dumps(sent))
         (
             "ingest",
             {"Records": [{"messageId": "1", "body": ARRIVAL, "eventSource": "aws:sqs"}]},
-            {"s3"},
+            {"dynamodb"},
         ),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from earshot.services.sweep import LEFTOVER_S
 from samtranslator.yaml_helper import yaml_parse
 
 REPOSITORY = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ def test_functions_bring_their_own_roles() -> None:
         for one in RESOURCES.values()
         if one["Type"] == "AWS::Serverless::Function"
     ]
-    assert len(functions) == 2
+    assert len(functions) == 3
     assert all("Role" in function for function in functions)
 
 
@@ -87,12 +88,13 @@ def test_all_three_are_told_the_same() -> None:
             for name in RESOURCES[function]["Properties"]["Environment"]["Variables"]
             if name.startswith("EARSHOT_")
         }
-        for function in ("PredictFunction", "IngestFunction")
+        for function in ("PredictFunction", "IngestFunction", "SweepFunction")
     }
     # Who may call the API is its own affair.
     assert own == {
         "PredictFunction": {"EARSHOT_AUTH", "EARSHOT_CORS_ORIGINS"},
         "IngestFunction": set(),
+        "SweepFunction": set(),
     }
 
 
@@ -257,17 +259,59 @@ def test_results_never_land_where_arrivals_are_looked_for() -> None:
     ]
     assert pattern["detail"]["bucket"]["name"] == [{"Ref": "RecordingsBucket"}]
     writers = [name for name, one in statements() if "s3:PutObject" in as_list(one["Action"])]
-    assert sorted(writers) == ["IngestRole", "IngestRole", "JobRole", "PredictRole", "PredictRole"]
-    ingest = [
-        one["Resource"]
-        for name, one in statements()
-        if name == "IngestRole" and "s3:PutObject" in as_list(one["Action"])
+    assert sorted(writers) == [
+        *("IngestRole", "IngestRole"),
+        "JobRole",
+        *("PredictRole", "PredictRole"),
+        "SweepRole",
     ]
-    # Archives become samples, and samples become nothing that is written: it ends there.
-    assert ingest == [
-        {"Fn::Sub": "${ArtifactsBucket.Arn}/results/*"},
-        {"Fn::Sub": "${RecordingsBucket.Arn}/samples/*"},
-    ]
+    for role in ("IngestRole", "SweepRole"):
+        places = [
+            place
+            for name, one in statements()
+            if name == role and "s3:PutObject" in as_list(one["Action"])
+            for place in as_list(one["Resource"])
+        ]
+        # Archives become samples, and samples become nothing that is written: it ends there.
+        assert places == [
+            {"Fn::Sub": "${ArtifactsBucket.Arn}/results/*"},
+            {"Fn::Sub": "${RecordingsBucket.Arn}/samples/*"},
+        ]
+
+
+def test_a_sweep_is_done_before_the_next_begins_and_hears_of_our_failed_jobs_only() -> None:
+    sweep = RESOURCES["SweepFunction"]["Properties"]
+    clock, failed = sweep["Events"]["Clock"], sweep["Events"]["JobFailed"]
+    assert clock == {"Type": "Schedule", "Properties": {"Schedule": "rate(5 minutes)"}}
+    assert sweep["Timeout"] < 300
+    assert failed["Properties"]["Pattern"] == {
+        "source": ["aws.batch"],
+        "detail-type": ["Batch Job State Change"],
+        "detail": {
+            "status": ["FAILED"],
+            "jobQueue": [
+                {
+                    "Fn::If": [
+                        "WithTraining",
+                        {"Fn::GetAtt": ["Retrain", "Outputs.JobQueueArn"]},
+                        "none",
+                    ]
+                }
+            ],
+        },
+    }
+    assert "JobQueueArn" in BATCH["Outputs"]
+
+
+def test_uploads_are_left_alone_by_the_sweep_for_as_long_as_by_the_buckets() -> None:
+    for bucket in ("RecordingsBucket", "ArtifactsBucket"):
+        rules = RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
+        days = [
+            rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+            for rule in rules
+            if "AbortIncompleteMultipartUpload" in rule
+        ]
+        assert [one * 86_400 for one in days] == [LEFTOVER_S]
 
 
 @pytest.mark.parametrize(

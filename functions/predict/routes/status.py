@@ -49,7 +49,13 @@ def status(services: UseCases) -> schemas.Status:
             last_state=last.state if last else None,
         ),
         refused_bundles=dict(services.serving.refused),
+        last_sweep=_last_sweep(services),
     )
+
+
+def _last_sweep(services: UseCases) -> schemas.LastSweep | None:
+    last = services.sweeps.last()
+    return schemas.LastSweep.model_validate(last, from_attributes=True) if last else None
 
 
 def _serving_model(services: UseCases) -> schemas.ServingModel | None:

@@ -34,6 +34,15 @@ class Training(BaseModel):
     last_state: str | None
 
 
+class LastSweep(BaseModel):
+    """What the last look for things that crashes and lost events left behind came to."""
+
+    at: str = Field(description="When it began.")
+    repaired: int = Field(description="How much it put right.")
+    done: list[str] = Field(description="What that was, a sentence each; the first fifty.")
+    failed: list[str] = Field(description="What it could not look after, and why.")
+
+
 class Status(BaseModel):
     """The state of the service."""
 
@@ -61,6 +70,12 @@ class Status(BaseModel):
                     "last_state": "promoted",
                 },
                 "refused_bundles": {},
+                "last_sweep": {
+                    "at": "2026-11-21T10:35:00.402Z",
+                    "repaired": 1,
+                    "done": ["Run 20261121-101500-9d57c2 is published again: nobody has begun it."],
+                    "failed": [],
+                },
             }
         }
     )
@@ -75,5 +90,7 @@ class Status(BaseModel):
     by_label: dict[str, int]
     training: Training
     refused_bundles: dict[str, str] = Field(
-        description="Versions that did not verify, and why; they do not serve."
+        description="Versions that did not verify, and why; they do not serve. `champion.json` is "
+        "among them when it is no pointer to a version."
     )
+    last_sweep: LastSweep | None = Field(description="Null until there was one.")

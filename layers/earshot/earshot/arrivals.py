@@ -67,6 +67,10 @@ class Arrivals:
             for item in self._latest("REFUSED", limit)
         ]
 
+    def forgive(self, key: str) -> None:
+        """Forget the refusal of an object, if there is one."""
+        self._table.delete("REFUSED", key)
+
     def note_import(self, record: Import) -> None:
         """Record how far an archive is; once it is unpacked, an older refusal of it is over."""
         self._table.transact(

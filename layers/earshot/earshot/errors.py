@@ -40,6 +40,7 @@
     │   ├── TokenInvalid            unknown, revoked or expired
     │   └── ScopeMissing            a token for less than was asked
     ├── Conflict                    somebody else was first
+    │   ├── SampleContended         too many changed one sound at once
     │   ├── PromotionConflict
     │   ├── NothingToRollBackTo
     │   ├── RetrainInProgress
@@ -310,6 +311,12 @@ class Conflict(EarshotError):
     """The state has moved on, or does not allow it."""
 
     code = "conflict"
+
+
+class SampleContended(Conflict):
+    """Others changed the same object, or objects of the same sound, again and again."""
+
+    code = "sample_contended"
 
 
 class PromotionConflict(Conflict):

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 Decision = Literal["accepted", "uncertain"]
 ImportState = Literal["unpacking", "unpacked"]
 State = Literal[
-    "added", "duplicate", "refused", "recorded", "analysed", "unpacked", "gone", "ignored"
+    "added",
+    "duplicate",
+    "removed",
+    "refused",
+    "recorded",
+    "analysed",
+    "unpacked",
+    "gone",
+    "ignored",
 ]
 RecordingState = Literal["received", "analysed", "refused"]
 Verdict = Literal["confirm", "correct", "reject"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -15,12 +15,15 @@ from botocore.exceptions import ClientError
 
 from earshot.audio import SUFFIXES
 from earshot.errors import BadKey, RecordingTooLarge, UploadNotFound
+from earshot.leftovers import abort_leftovers
 from earshot.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
     from typing import BinaryIO
 
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 SAMPLES = "samples/"
@@ -79,6 +82,27 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """An object whose bytes are on their way; to be closed."""
+
+    stored: Stored
+    body: StreamingBody
+
+    def read(self) -> bytes:
+        """The bytes of a sample; raises RecordingTooLarge before it reads them."""
+        if self.stored.size > MAX_SAMPLE_BYTES:
+            raise RecordingTooLarge(
+                f"{self.stored.key} has {self.stored.size} bytes; a labelled clip may have "
+                f"{MAX_SAMPLE_BYTES}. Cut it, or put it under recordings/<site>/."
+            )
+        return self.body.read()
+
+    def close(self) -> None:
+        """Leave what was not read."""
+        self.body.close()
+
+
+@dataclass(frozen=True)
 class Form:
     """A presigned form: POST ``fields`` to ``url``, and after them the file, as ``file``."""
 
@@ -106,24 +130,29 @@ class Store:
 
         A missing object raises the client's ``NoSuchKey``.
         """
-        answer = self._client.get_object(Bucket=self.bucket, Key=key)
-        if answer["ContentLength"] > MAX_SAMPLE_BYTES:
-            raise RecordingTooLarge(
-                f"{key} has {answer['ContentLength']} bytes; a labelled clip may have "
-                f"{MAX_SAMPLE_BYTES}. Cut it, or put it under recordings/<site>/."
-            )
-        return answer["Body"].read()
+        with closing(self.open(key)) as opened:
+            return opened.read()
 
     def find(self, key: str) -> Stored:
         """The object as it is now, unread; a missing one raises the client's ``NoSuchKey``."""
+        with closing(self.open(key)) as opened:
+            return opened.stored
+
+    def open(self, key: str) -> Opened:
+        """The object as it is now; a missing one raises the client's ``NoSuchKey``."""
         # Not head_object: that cannot tell a missing object from a missing bucket.
         answer = self._client.get_object(Bucket=self.bucket, Key=key)
-        answer["Body"].close()
-        size, etag, version = answer["ContentLength"], answer["ETag"], answer.get("VersionId")
-        if version and version != "null":
-            return Stored(key, size, version, {"VersionId": version})
-        version = f"{etag} {answer['LastModified'].isoformat()}"
-        return Stored(key, size, version, {"IfMatch": etag})
+        return Opened(_stored(key, answer), answer["Body"])
+
+    def has(self, stored: Stored) -> bool:
+        """Whether that version is the object that is there now."""
+        try:
+            answer = self._client.head_object(Bucket=self.bucket, Key=stored.key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "404":
+                return False
+            raise
+        return _stored(stored.key, answer).version == stored.version
 
     def read_range(self, stored: Stored, start: int, stop: int) -> bytes:
         """The bytes from ``start`` up to ``stop`` of that version, and of no other."""
@@ -223,6 +252,11 @@ class Store:
         with _known(upload_id):
             self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
 
+    def abandon_leftovers(self, before: datetime) -> Iterator[str]:
+        """Forget uploads in parts that were begun before a moment; their keys, as it is done."""
+        places = (SAMPLES, RECORDINGS, IMPORTS)
+        return abort_leftovers(self._client, self.bucket, places, before)
+
     # --- writing ----------------------------------------------------------------------------
 
     def write(self, objects: Iterable[tuple[str, int, BinaryIO]]) -> None:
@@ -247,6 +281,15 @@ class Store:
                 under_way.append(pool.submit(put))
             for put_before in under_way:
                 put_before.result()
+
+
+def _stored(key: str, answer: Any) -> Stored:
+    """What S3 answers of an object that is there."""
+    size, etag, version = answer["ContentLength"], answer["ETag"], answer.get("VersionId")
+    if version and version != "null":
+        return Stored(key, size, version, {"VersionId": version})
+    version = f"{etag} {answer['LastModified'].isoformat()}"
+    return Stored(key, size, version, {"IfMatch": etag})
 
 
 @contextmanager

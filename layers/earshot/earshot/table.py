@@ -50,12 +50,19 @@ class Table:
             wanted = answer.get("UnprocessedKeys")
         return items
 
-    def query(self, pk: str, between: tuple[str, str] | None = None) -> Iterator[Item]:
+    def query(
+        self, pk: str, between: tuple[str, str] | None = None, only: Sequence[str] = ()
+    ) -> Iterator[Item]:
         """The items of a partition by their ``sk``, fetched page by page as they are asked for.
 
-        All of them, or those from the first to the last ``sk`` of ``between``, both included.
+        All of them, or those from the first to the last ``sk`` of ``between``, both included; of
+        each all attributes, or ``only`` some.
         """
         condition, values = "pk = :pk", {":pk": {"S": pk}}
+        some: Item = {}
+        if only:
+            some["ProjectionExpression"] = ", ".join(f"#{i}" for i in range(len(only)))
+            some["ExpressionAttributeNames"] = {f"#{i}": name for i, name in enumerate(only)}
         if between:
             condition += " AND sk BETWEEN :first AND :last"
             values |= {":first": {"S": between[0]}, ":last": {"S": between[1]}}
@@ -64,6 +71,7 @@ class Table:
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
             ConsistentRead=True,
+            **some,
         )
         for page in pages:
             for item in page["Items"]:
@@ -172,9 +180,14 @@ class Table:
             request["ConditionExpression"] = when
         return {"Update": request}
 
-    def deleting(self, pk: str, sk: str) -> Item:
+    def deleting(self, pk: str, sk: str, when: str = "", values: Item | None = None) -> Item:
         """The action of a transaction that deletes an item, if it is there."""
-        return {"Delete": {"TableName": self._name, "Key": _key(pk, sk)}}
+        request: Item = {"TableName": self._name, "Key": _key(pk, sk)}
+        if when:
+            request["ConditionExpression"] = when
+        if values:
+            request["ExpressionAttributeValues"] = _named(values)
+        return {"Delete": request}
 
 
 def _key(pk: str, sk: str) -> Item:

@@ -10,7 +10,9 @@ from earshot.application import Application
 from earshot.arrivals import Arrivals
 from earshot.catalog import Catalog
 from earshot.events import Publisher
+from earshot.holdings import Holdings
 from earshot.ledger import Ledger
+from earshot.letters import Failures
 from earshot.logbook import Logbook
 from earshot.registry import Registry
 from earshot.results import Results
@@ -25,6 +27,7 @@ from earshot.services.uploads import Uploads
 from earshot.serving import Serving
 from earshot.statistics import Statistics
 from earshot.store import Store
+from earshot.sweeps import Sweeps
 from earshot.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -59,13 +62,17 @@ def wire(settings: Settings, client: Callable[..., Any]) -> Services:
         tokens=Tokens(dynamodb, settings.table) if settings.auth == "token" else None,
         registry=registry,
         serving=serving,
-        samples=LabelledClips(application, store, catalog, serving, training),
+        samples=LabelledClips(
+            application, store, Holdings(dynamodb, settings.table), arrivals, serving, training
+        ),
         imports=Imports(application, store, catalog, arrivals),
         analysis=Analysis(logbook, store, results, serving, application),
         reviews=ReviewQueue(logbook, store, results, application),
         uploads=Uploads(application, store, catalog),
         training=training,
         models=Models(registry, serving, publisher),
+        sweeps=Sweeps(dynamodb, settings.table),
+        failures=Failures(dynamodb, settings.table),
     )
 
 

@@ -35,6 +35,7 @@ OWN = {
     "status": "earshot.cli.status:status",
     "metrics": "earshot.cli.metrics:metrics",
     "token": "earshot.cli.token:app",
+    "dlq": "earshot.cli.dlq:app",
     "config": "earshot.cli.config:app",
 }
 

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Endpoint = Annotated[
@@ -34,6 +35,14 @@ def dynamodb(endpoint_url: str | None) -> DynamoDBClient:
 
     _sign_locally(endpoint_url)
     return boto3.client("dynamodb", endpoint_url=endpoint_url)
+
+
+def sqs(endpoint_url: str | None) -> SQSClient:
+    """A client of SQS at an address; None for AWS itself."""
+    import boto3
+
+    _sign_locally(endpoint_url)
+    return boto3.client("sqs", endpoint_url=endpoint_url)
 
 
 def _sign_locally(endpoint_url: str | None) -> None:

@@ -32,6 +32,10 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         say(f"           {training['active_run']} is under way")
     elif training["last_run"]:
         say(f"           the last one, {training['last_run']}, was {training['last_state']}")
+    if swept := found["last_sweep"]:
+        say(f"sweep      {swept['at']}, {swept['repaired']} repaired")
+        for sentence in (*swept["done"], *swept["failed"]):
+            say(f"           {sentence}")
     for version, reason in found["refused_bundles"].items():
         say(f"refused    {version}: {reason}")
 

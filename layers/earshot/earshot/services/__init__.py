@@ -14,6 +14,7 @@ from earshot.audio import decode
 from earshot.errors import BadArchive, BadKey, BadRecording, BadSample, RecordingTooLarge
 from earshot.explanation import explain
 from earshot.recording import Outcome, Refusal, now
+from earshot.services.sweep import Sweep
 from earshot.serving import heard_at_once
 from earshot.store import IMPORTS, RECORDINGS, SAMPLES, is_folder_marker
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from earshot.arrivals import Arrivals
     from earshot.catalog import Catalog
     from earshot.ledger import Ledger
+    from earshot.letters import Failures
     from earshot.recording import Prediction
     from earshot.registry import Registry
     from earshot.services.analysis import Analysis
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from earshot.serving import Serving
     from earshot.statistics import Statistics
     from earshot.store import Store
+    from earshot.sweeps import Sweeps
     from earshot.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -64,6 +67,8 @@ class Services:
     uploads: Uploads
     training: Training
     models: Models
+    sweeps: Sweeps
+    failures: Failures
 
     # --- predict ---------------------------------------------------------------------------
 
@@ -100,6 +105,25 @@ class Services:
             # The answer is right whether or not it could be counted.
             logger.exception("An answer could not be counted.")
 
+    # --- what nobody asks for -------------------------------------------------------------
+
+    @property
+    def sweep(self) -> Sweep:
+        """The use case that looks after all others."""
+        return Sweep(
+            catalog=self.catalog,
+            ledger=self.ledger,
+            training=self.training,
+            store=self.store,
+            registry=self.registry,
+            serving=self.serving,
+            analysis=self.analysis,
+            arrivals=self.arrivals,
+            statistics=self.statistics,
+            sweeps=self.sweeps,
+            receive=self.receive,
+        )
+
     # --- ingest ----------------------------------------------------------------------------
 
     def receive(self, key: str) -> Outcome:
@@ -112,7 +136,7 @@ class Services:
             return Outcome(key, "ignored", "a folder marker")
         try:
             if key.startswith(SAMPLES):
-                return self.samples.register(key)
+                return self.samples.settle(key)
             if key.startswith(RECORDINGS):
                 return self._analyse(key)
             if key.startswith(IMPORTS):
@@ -128,6 +152,19 @@ class Services:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 return Outcome(key, "gone", "it was deleted before it was read")
             raise
+
+    def forget(self, key: str) -> Outcome:
+        """Act on an object that was deleted from the recordings bucket; safe to repeat.
+
+        If there is one at its key now, that is received: an old version was deleted, or a delete
+        marker, or something new has come. What is known of a recording or an archive stays, for
+        it was heard, and its clips are there; only its refusal goes.
+        """
+        is_ours = key.startswith((SAMPLES, RECORDINGS, IMPORTS))
+        if key.startswith(SAMPLES) or (is_ours and self.store.size(key) is not None):
+            return self.receive(key)
+        self.arrivals.forgive(key)
+        return Outcome(key, "gone", "it was deleted")
 
     def _analyse(self, key: str) -> Outcome:
         """Detect what is in a recording; while there is no model, record that it came in."""
