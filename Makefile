@@ -16,11 +16,12 @@ AUTH ?= 0
 CORS ?=
 ENDPOINT_URL ?=
 FUZZ ?= 10000
+CLIPS ?= 10000
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check docs fuzz faults validate build bundle network figures examples format clean
+.PHONY: run test check docs fuzz storm faults validate build bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
@@ -47,6 +48,10 @@ fuzz: .venv/installed-dev
 
 faults: .venv/installed-dev
 	EARSHOT_FAULTS=all $(BIN)/python -m pytest tests/faults -q -s --timeout 0
+
+# So many clips at once, a third of them twice, while workers are killed: every sound counts once.
+storm: .venv/installed
+	@$(BIN)/python -m tests.load.storm --clips $(CLIPS)
 
 validate: .venv-sam/installed
 	$(SAM) validate --lint --region us-east-1 --template-file template.yaml
