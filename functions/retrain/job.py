@@ -26,6 +26,7 @@ from earshot.errors import (
     UnknownBackbone,
 )
 from earshot.runs import FAILED, PROMOTED, REJECTED
+from earshot.services.training import promoter
 
 from retrain import backbones, evaluation
 from retrain.copies import alter_clips, pack, teach_silence, unpack
@@ -89,15 +90,13 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
     report = _Reporter(services, run.run, worker)
     report("collecting", 0.0, ())
     pointer = services.registry.champion()
-    by = f"run {run.run}"
-    for promotion in pointer.history if pointer else ():
-        if promotion.promoted_by == by:
-            # An earlier attempt died between promoting and saying so. If what it promoted was
-            # rolled back meanwhile, it stays so.
-            ledger.finish(
-                run.run, worker, PROMOTED, stage="done", progress=1.0, version=promotion.version
-            )
-            return
+    if promotion := services.training.promotion_of(run):
+        # An earlier attempt died between promoting and saying so. If what it promoted was rolled
+        # back meanwhile, it stays so.
+        ledger.finish(
+            run.run, worker, PROMOTED, stage="done", progress=1.0, version=promotion.version
+        )
+        return
     champion = _champion(services)
     parent = champion.card.version if champion else None
     if run.version and run.version in services.registry.versions():
@@ -160,10 +159,12 @@ def _conclude(services: Services, run: Run, worker: str, pointer: Champion | Non
         logger.info("Version %s is refused by %s.", run.version, ", ".join(refused))
         return
     try:
-        services.models.promote(run.version, pointer, by=f"run {run.run}", reason=run.reason)
+        services.models.promote(run.version, pointer, by=promoter(run), reason=run.reason)
     except PromotionConflict as error:
-        _reject(services, run, worker, str(error))
-        return
+        # A worker that was taken for dead may have woken up and promoted it.
+        if not services.training.promotion_of(run):
+            _reject(services, run, worker, str(error))
+            return
     services.ledger.finish(run.run, worker, PROMOTED, stage="done", progress=1.0)
     logger.info("Version %s is promoted.", run.version)
 

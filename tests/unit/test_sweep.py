@@ -322,6 +322,23 @@ def test_a_failed_job_ends_its_run_at_once_and_once(world: World) -> None:
     assert world.services.ledger.seat() == following
 
 
+def test_a_run_whose_version_serves_was_promoted_whoever_died_before_saying_so(
+    world: World,
+) -> None:
+    training, registry = world.services.training, world.services.registry
+    run = training.request("good").run
+    world.services.ledger.claim(run, "job-1")
+    default = world.services.serving.default
+    assert default
+    registry.publish(default.card, {"model.onnx": default.model})
+    registry.promote(default.card.version, None, f"run {run}", "good")
+    assert training.job_failed(run, "job-1", "SpotInterruption")
+    ended = world.services.ledger.run(run)
+    assert (ended.state, ended.version, ended.error) == ("promoted", default.card.version, None)
+    assert world.services.ledger.seat() is None
+    assert not training.job_failed(run, "job-1", "SpotInterruption")
+
+
 def test_a_job_that_never_got_to_claim_its_run_ends_it_too(world: World) -> None:
     run = world.services.training.request("no image").run
     assert world.services.training.job_failed(run, "job-1", "CannotPullContainerError")

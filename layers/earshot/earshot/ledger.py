@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from earshot.errors import RetrainInProgress, RunNotFound
 from earshot.recording import moment
-from earshot.runs import FAILED, REQUESTED, RUNNING, Run
+from earshot.runs import FAILED, PROMOTED, REQUESTED, RUNNING, Run
 from earshot.table import Table
 
 if TYPE_CHECKING:
@@ -140,11 +140,21 @@ class Ledger:
 
         If ``renewed``, its samples count as new again.
         """
-        return self._table.transact(self._failing(run, error), self._freeing(run.run, renewed))
+        return self._table.transact(
+            self._ending(run, FAILED, error=error), self._freeing(run.run, renewed)
+        )
+
+    def conclude(self, run: Run, version: str | None) -> bool:
+        """End a run whose version was promoted by a worker that did not live to say so.
+
+        False when it went on since it was read.
+        """
+        done = {"stage": "done", "progress": 1.0, "version": version}
+        return self._table.transact(self._ending(run, PROMOTED, **done), self._freeing(run.run))
 
     def abandon(self, run: Run, error: str) -> bool:
         """End a run that is without the seat; False when it went on since it was read."""
-        return self._table.transact(self._failing(run, error))
+        return self._table.transact(self._ending(run, FAILED, error=error))
 
     def seat(self) -> str | None:
         """The run that has the training seat."""
@@ -179,22 +189,17 @@ class Ledger:
             when="worker = :me AND #now = :still_running",
         )
 
-    def _failing(self, run: Run, error: str) -> dict[str, Any]:
-        """The action that ends a run by failure, unless it was claimed, kept or ended meanwhile."""
+    def _ending(self, run: Run, state: str, **changes: Any) -> dict[str, Any]:
+        """The action that ends a run, unless it was claimed, kept or ended meanwhile."""
+        ending = {"state": state, "finished_at": self._now(), **changes}
         return self._table.updating(
             "RUNS",
             run.run,
-            "SET #state = :failed, finished_at = :at, #error = :error",
-            {
-                "failed": FAILED,
-                "at": self._now(),
-                "error": error,
-                "seen": run.state,
-                "lease": run.lease_until,
-            },
-            # DynamoDB reserves both words.
-            names={"state": "state", "error": "error"},
-            when="#state = :seen AND (attribute_not_exists(lease_until) OR lease_until = :lease)",
+            "SET " + ", ".join(f"#{name} = :{name}" for name in ending),
+            {name: _plain(value) for name, value in ending.items()}
+            | {"seen": run.state, "lease": run.lease_until},
+            names={name: name for name in ending} | {"now": "state"},
+            when="#now = :seen AND (attribute_not_exists(lease_until) OR lease_until = :lease)",
         )
 
     def _freeing(self, run: str, renewed: bool = False) -> dict[str, Any]:

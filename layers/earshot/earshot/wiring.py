@@ -51,7 +51,7 @@ def wire(settings: Settings, client: Callable[..., Any]) -> Services:
     arrivals = Arrivals(dynamodb, settings.table)
     ledger = Ledger(dynamodb, settings.table)
     publisher = Publisher(client("events"), settings.event_bus)
-    training = Training(catalog, ledger, publisher, settings.retrain_threshold)
+    training = Training(catalog, ledger, registry, publisher, settings.retrain_threshold)
     return Services(
         application=application,
         store=store,

@@ -211,7 +211,7 @@ class Sweep:
             log.did("run_published", f"Run {run.run} is published again: {why}.")
 
     def _end(self, run: Run, why: str, log: _Log, *, renewed: bool = False) -> None:
-        if self.ledger.fail(run, why, renewed=renewed):
+        if self.training.give_up(run, why, renewed=renewed):
             log.did("run_ended", f"Run {run.run} is ended. {why}")
 
     def _request_if_due(self, log: _Log) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from earshot.catalog import Catalog
     from earshot.events import Publisher
     from earshot.ledger import Ledger
+    from earshot.registry import Promotion, Registry
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Training:
 
     catalog: Catalog
     ledger: Ledger
+    registry: Registry
     publisher: Publisher
     threshold: int
 
@@ -70,12 +72,28 @@ class Training:
         is_its_only_job = run.state == REQUESTED and run.publications <= 1
         if not (is_its_worker or is_its_only_job):
             return False
-        if not self.ledger.fail(run, f"Its job failed: {why}"):
+        if not self.give_up(run, f"Its job failed: {why}"):
             return False
-        logger.error("Training run %s failed with its job %s: %s", run.run, job, why)
+        logger.error("Training run %s ended with its job %s: %s", run.run, job, why)
         # Samples that came in meanwhile may already be enough for the next one.
         self.request_if_due()
         return True
+
+    def give_up(self, run: Run, why: str, *, renewed: bool = False) -> bool:
+        """End a run that nobody goes on with; False when it went on since it was read.
+
+        It failed, unless its worker died between promoting and saying so. If ``renewed``, its
+        samples count as new again.
+        """
+        if promotion := self.promotion_of(run):
+            return self.ledger.conclude(run, promotion.version)
+        return self.ledger.fail(run, why, renewed=renewed)
+
+    def promotion_of(self, run: Run) -> Promotion | None:
+        """How a run's version came into service, whether it serves still or not."""
+        pointer = self.registry.champion()
+        trail = pointer.history if pointer else ()
+        return next((one for one in trail if one.promoted_by == promoter(run)), None)
 
     def _request(self, reason: str, min_new_samples: int) -> Run:
         standing = self.catalog.standing(to_request=True)
@@ -108,3 +126,8 @@ class Training:
             # It is asked for all the same: the next sweep finds it, and publishes it.
             logger.exception("Training run %s could not be published yet.", run.run)
         return run
+
+
+def promoter(run: Run) -> str:
+    """Who promotes a run's version, in the words of the trail."""
+    return f"run {run.run}"
