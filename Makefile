@@ -16,7 +16,7 @@ AUTH ?= 0
 CORS ?=
 ENDPOINT_URL ?=
 FUZZ ?= 10000
-CLIPS ?= 10000
+CLIPS ?= 300
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam

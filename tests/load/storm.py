@@ -1,4 +1,4 @@
-"""Many clips at once, some of them twice, and workers that are killed: ``make storm CLIPS=10000``.
+"""Many clips at once, some of them twice, and workers that are killed: ``make storm CLIPS=300``.
 
 Starts an emulator and the stack of template.yaml upon it, drops the clips, lets workers ingest
 them, and kills one at random every few seconds. At the end every sound has to be counted once.
@@ -91,7 +91,7 @@ class Workers:
 def main() -> int:
     """Run the storm and print its figures as JSON; 1 when a sound was lost or counted twice."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=10_000)
+    parser.add_argument("--clips", type=int, default=300)
     parser.add_argument("--repeated", type=float, default=0.3, help="share that came before")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
