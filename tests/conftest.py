@@ -17,6 +17,9 @@ import pytest
 import soundfile
 from botocore.config import Config
 from earshot.bundle import Bundle
+from earshot.catalog import Catalog
+from earshot.holdings import Holdings
+from earshot.ledger import Ledger
 from earshot.services import Services
 from earshot.settings import Settings
 from earshot.wiring import wire
@@ -231,6 +234,21 @@ class Aws:
 def aws(environment: None) -> Iterator[Aws]:
     with mock_aws():
         yield Aws()
+
+
+@pytest.fixture
+def catalog(aws: Aws) -> Catalog:
+    return Catalog(aws.dynamodb, "earshot")
+
+
+@pytest.fixture
+def holdings(aws: Aws) -> Holdings:
+    return Holdings(aws.dynamodb, "earshot")
+
+
+@pytest.fixture
+def ledger(aws: Aws) -> Ledger:
+    return Ledger(aws.dynamodb, "earshot")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
@@ -17,11 +17,10 @@ class UnknownEvent(ValueError):
 
 @dataclass(frozen=True)
 class ObjectCreated:
-    """An object appeared; ``size`` in bytes."""
+    """An object appeared."""
 
     bucket: str
     key: str
-    size: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,11 @@ class ObjectDeleted:
     key: str
 
 
+# As EventBridge calls them.
+BRIDGED: dict[str, type[ObjectCreated | ObjectDeleted]] = {
+    "Object Created": ObjectCreated,
+    "Object Deleted": ObjectDeleted,
+}
 # As S3's own notifications begin; `LifecycleExpiration` is what a rule of the bucket deleted.
 CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 DELETED = ("ObjectRemoved:", "s3:ObjectRemoved:", "LifecycleExpiration:", "s3:LifecycleExpiration:")
@@ -49,29 +53,19 @@ def objects(body: str) -> Iterator[ObjectCreated | ObjectDeleted]:
         event = json.loads(body)
         if event.get("Event") == "s3:TestEvent":
             return
-        if event.get("detail-type") == "Object Created":
+        if kind := BRIDGED.get(event.get("detail-type")):
             detail = event["detail"]
-            yield ObjectCreated(
-                detail["bucket"]["name"], _plain(detail["object"]["key"]), _size(detail["object"])
-            )
-            return
-        if event.get("detail-type") == "Object Deleted":
-            detail = event["detail"]
-            yield ObjectDeleted(detail["bucket"]["name"], _plain(detail["object"]["key"]))
+            yield kind(detail["bucket"]["name"], _plain(detail["object"]["key"]))
             return
         for record in event["Records"]:
             name, thing = record["eventName"], record["s3"]
             bucket, key = thing["bucket"]["name"], unquote_plus(thing["object"]["key"])
             if name.startswith(CREATED):
-                yield ObjectCreated(bucket, key, _size(thing["object"]))
+                yield ObjectCreated(bucket, key)
             elif name.startswith(DELETED):
                 yield ObjectDeleted(bucket, key)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnknownEvent(f"Not an event that ingest knows: {error!r}: {body[:500]}") from error
-
-
-def _size(thing: dict[str, Any]) -> int:
-    return int(thing.get("size", 0))
 
 
 def _plain(key: str) -> str:

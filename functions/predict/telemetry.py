@@ -160,6 +160,8 @@ def _log(scope: Scope, seen: dict[str, float]) -> None:
 
 
 def _measure(scope: Scope, status: int, cold_start: bool) -> None:
+    if is_metrics_disabled():
+        return
     # One for each request, since many are under way at once.
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=SERVICE)
     prediction = scope["state"].get("prediction")
@@ -175,6 +177,6 @@ def _measure(scope: Scope, status: int, cold_start: bool) -> None:
         metrics.add_metric("Refused", "Count", 1)
     if cold_start:
         metrics.add_metric("ColdStart", "Count", 1)
-    if metrics.metric_set and not is_metrics_disabled():
+    if metrics.metric_set:
         # Powertools' own flush writes text and end of line apart, and others write in between.
         sys.stdout.write(f"{json.dumps(metrics.serialize_metric_set(), separators=(',', ':'))}\n")

@@ -2,74 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import pytest
-from botocore.config import Config
-from conftest import REPOSITORY, clip, emulated, with_threshold
+from conftest import clip, with_threshold
+from deployed import Deployed
 from earshot.errors import PromotionConflict, RetrainInProgress
 from earshot.services import Services
-from earshot.settings import Settings
-from earshot.wiring import wire
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.local import endpoint, stack
+from infra.local import endpoint
 from predict.app import create_app
 
 THREADS = 24
 
 
-class Deployed:
-    """A stack on an emulator, without pollers: the tests play the queue."""
-
-    def __init__(self, url: str) -> None:
-        config = Config(max_pool_connections=THREADS, retries={"max_attempts": 1})
-
-        client = partial(emulated, url, config=config)
-        self.s3, self.dynamodb, self.sqs = client("s3"), client("dynamodb"), client("sqs")
-        deployed = stack.deploy(
-            REPOSITORY / "template.yaml",
-            {"NamePrefix": "earshot", "RetrainThreshold": "10", "ApiAccess": "signed"},
-            client("cloudformation"),
-            self.s3,
-        )
-        self.jobs = deployed.jobs["RetrainJob"].queue_url
-        self.services = wire(
-            Settings.from_environment(deployed.functions["PredictFunction"].environment),
-            client,
-        )
-
-    def requested(self) -> list[str]:
-        """The runs that RetrainRequested events name, taken off the jobs' queue."""
-        runs = []
-        while messages := self.sqs.receive_message(QueueUrl=self.jobs, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
-            for message in messages:
-                runs.append(json.loads(message["Body"])["detail"]["run"])
-                self.sqs.delete_message(QueueUrl=self.jobs, ReceiptHandle=message["ReceiptHandle"])
-        return runs
-
-    def clear(self) -> None:
-        """Empty the table."""
-        table = "earshot"
-        for item in self.dynamodb.scan(TableName=table)["Items"]:
-            self.dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
-        self.requested()
-
-
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployed]:
     with endpoint.emulator() as url:
-        yield Deployed(url)
+        yield Deployed(url, "PredictFunction", threshold=10, connections=THREADS)
 
 
 @pytest.fixture(scope="module")

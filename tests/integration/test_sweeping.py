@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,50 +11,21 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.config import Config
-from conftest import REPOSITORY, emulated, with_threshold
+from conftest import with_threshold
+from deployed import Deployed
 from earshot.errors import RetrainInProgress
 from earshot.recording import Sample, now
 from earshot.runs import PROMOTED
-from earshot.services import Services
 from earshot.services.sweep import LEFTOVER_S, PATIENCE_S, RECOUNT_S
-from earshot.settings import Settings
 from earshot.sweeps import SweepReport
-from earshot.wiring import wire
 
-from infra.local import endpoint, stack
+from infra.local import endpoint
 
 THREADS = 6
 
 
-class Deployed:
-    """A stack on an emulator, without pollers."""
-
-    def __init__(self, url: str) -> None:
-        config = Config(max_pool_connections=2 * THREADS, retries={"max_attempts": 1})
-        client = partial(emulated, url, config=config)
-        self.s3, self.dynamodb, self.sqs = client("s3"), client("dynamodb"), client("sqs")
-        deployed = stack.deploy(
-            REPOSITORY / "template.yaml",
-            {"NamePrefix": "earshot", "RetrainThreshold": "1000"},
-            client("cloudformation"),
-            self.s3,
-        )
-        self.jobs = deployed.jobs["RetrainJob"].queue_url
-        self.services: Services = wire(
-            Settings.from_environment(deployed.functions["SweepFunction"].environment), client
-        )
-
-    def requested(self) -> list[str]:
-        """The runs that events name which reached the jobs' queue; taken off it."""
-        runs = []
-        while messages := self.sqs.receive_message(QueueUrl=self.jobs, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
-            for message in messages:
-                runs.append(json.loads(message["Body"])["detail"]["run"])
-                self.sqs.delete_message(QueueUrl=self.jobs, ReceiptHandle=message["ReceiptHandle"])
-        return runs
+class Swept(Deployed):
+    """The stack, and what is swept there."""
 
     def sweep(self, later_s: float = 0) -> SweepReport:
         return replace(self.services.sweep, clock=lambda: time.time() + later_s).run()
@@ -82,11 +52,9 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def deployed(url: str) -> Deployed:
-    found = Deployed(url)
-    for item in found.dynamodb.scan(TableName="earshot")["Items"]:
-        found.dynamodb.delete_item(TableName="earshot", Key={"pk": item["pk"], "sk": item["sk"]})
-    found.requested()
+def deployed(url: str) -> Swept:
+    found = Swept(url, "SweepFunction", threshold=1000, connections=2 * THREADS)
+    found.clear()
     return found
 
 
@@ -95,7 +63,7 @@ def at_once(*calls: Any) -> list[Any]:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-def test_sweeps_at_once_repair_each_thing_once(deployed: Deployed) -> None:
+def test_sweeps_at_once_repair_each_thing_once(deployed: Swept) -> None:
     services = deployed.services
     stray = services.training.request("stray").run
     services.ledger.vacate(stray)
@@ -122,7 +90,7 @@ def test_sweeps_at_once_repair_each_thing_once(deployed: Deployed) -> None:
     assert deployed.sweep(PATIENCE_S + 1).done == ()
 
 
-def test_counts_are_right_whoever_counts_while_samples_come_and_go(deployed: Deployed) -> None:
+def test_counts_are_right_whoever_counts_while_samples_come_and_go(deployed: Swept) -> None:
     holdings = deployed.services.samples.holdings
 
     def come_and_go(first: int) -> None:
@@ -145,7 +113,7 @@ def test_counts_are_right_whoever_counts_while_samples_come_and_go(deployed: Dep
     assert len(list(deployed.services.catalog.samples())) == 30
 
 
-def test_a_run_ends_once_whether_its_worker_or_sweeps_end_it(deployed: Deployed) -> None:
+def test_a_run_ends_once_whether_its_worker_or_sweeps_end_it(deployed: Swept) -> None:
     services = deployed.services
     for _ in range(5):
         run = services.training.request("race").run
@@ -169,7 +137,7 @@ def test_a_run_ends_once_whether_its_worker_or_sweeps_end_it(deployed: Deployed)
         assert [report.done for report in reports] == [(), ()]
 
 
-def test_a_request_beside_sweeps_is_one_run(deployed: Deployed) -> None:
+def test_a_request_beside_sweeps_is_one_run(deployed: Swept) -> None:
     services = with_threshold(deployed.services, 3)
     for number in range(3):
         deployed.hold(number)
@@ -178,7 +146,7 @@ def test_a_request_beside_sweeps_is_one_run(deployed: Deployed) -> None:
     assert deployed.requested() == [run.run]
 
 
-def test_an_upload_that_is_under_way_is_left_alone(deployed: Deployed) -> None:
+def test_an_upload_that_is_under_way_is_left_alone(deployed: Swept) -> None:
     store = deployed.services.store
     first = store.begin("samples/siren/a.wav", "audio/wav")
     assert deployed.sweep(LEFTOVER_S - 60).done == ()

@@ -4,23 +4,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 from earshot.catalog import Catalog
 from earshot.holdings import Holdings
 from earshot.recording import Sample
 
 if TYPE_CHECKING:
-    from conftest import Aws
-
-
-@pytest.fixture
-def catalog(aws: Aws) -> Catalog:
-    return Catalog(aws.dynamodb, "earshot")
-
-
-@pytest.fixture
-def holdings(aws: Aws) -> Holdings:
-    return Holdings(aws.dynamodb, "earshot")
+    pass
 
 
 def sample(identity: str = "a" * 64, label: str = "siren", **changes: Any) -> Sample:

@@ -25,23 +25,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def catalog(aws: Aws) -> Catalog:
-    return Catalog(aws.dynamodb, "earshot")
-
-
-@pytest.fixture
-def holdings(aws: Aws) -> Holdings:
-    return Holdings(aws.dynamodb, "earshot")
-
-
-@pytest.fixture
 def arrivals(aws: Aws) -> Arrivals:
     return Arrivals(aws.dynamodb, "earshot")
-
-
-@pytest.fixture
-def ledger(aws: Aws) -> Ledger:
-    return Ledger(aws.dynamodb, "earshot")
 
 
 def of(label: str, name: str, identity: str = "a" * 64, **changes: Any) -> Sample:

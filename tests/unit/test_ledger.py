@@ -15,21 +15,6 @@ if TYPE_CHECKING:
     from conftest import Aws
 
 
-@pytest.fixture
-def catalog(aws: Aws) -> Catalog:
-    return Catalog(aws.dynamodb, "earshot")
-
-
-@pytest.fixture
-def holdings(aws: Aws) -> Holdings:
-    return Holdings(aws.dynamodb, "earshot")
-
-
-@pytest.fixture
-def ledger(aws: Aws) -> Ledger:
-    return Ledger(aws.dynamodb, "earshot")
-
-
 def run(name: str = "20261121-100000-abcdef", samples: int = 0) -> Run:
     return Run(name, "requested", "because", "2026-11-21T10:00:00.000Z", samples)
 

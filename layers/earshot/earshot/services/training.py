@@ -37,7 +37,36 @@ class Training:
 
         Raises NotEnoughSamples, or RetrainInProgress when a run is under way.
         """
-        return self._request(reason, min_new_samples)
+        standing = self.catalog.standing(to_request=True)
+        if standing.active_run:
+            raise RetrainInProgress(
+                f"Training run {standing.active_run} is under way. Wait for it to end."
+            )
+        if standing.new < min_new_samples:
+            raise NotEnoughSamples(
+                f"There are {standing.new} new samples, {min_new_samples} were asked for. "
+                "Add samples, or ask for fewer."
+            )
+        moment = datetime.now(UTC)
+        run = Run(
+            run=f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+            state=REQUESTED,
+            reason=reason,
+            requested_at=now(),
+            samples=standing.total,
+        )
+        if not self.ledger.request(run, standing):
+            raise RetrainInProgress(
+                "Another training was asked for, or a sample was removed, at the same moment. "
+                "Ask again."
+            )
+        logger.info("Training run %s is requested: %s.", run.run, reason)
+        try:
+            self.publish(run)
+        except Exception:
+            # It is asked for all the same: the next sweep finds it, and publishes it.
+            logger.exception("Training run %s could not be published yet.", run.run)
+        return run
 
     def request_if_due(self) -> Run | None:
         """Ask for a training when the threshold is crossed and none is under way."""
@@ -45,7 +74,7 @@ class Training:
         if standing.active_run or standing.new < self.threshold:
             return None
         try:
-            return self._request(
+            return self.request(
                 f"{standing.new} new samples reached the threshold of {self.threshold}",
                 self.threshold,
             )
@@ -94,38 +123,6 @@ class Training:
         pointer = self.registry.champion()
         trail = pointer.history if pointer else ()
         return next((one for one in trail if one.promoted_by == promoter(run)), None)
-
-    def _request(self, reason: str, min_new_samples: int) -> Run:
-        standing = self.catalog.standing(to_request=True)
-        if standing.active_run:
-            raise RetrainInProgress(
-                f"Training run {standing.active_run} is under way. Wait for it to end."
-            )
-        if standing.new < min_new_samples:
-            raise NotEnoughSamples(
-                f"There are {standing.new} new samples, {min_new_samples} were asked for. "
-                "Add samples, or ask for fewer."
-            )
-        moment = datetime.now(UTC)
-        run = Run(
-            run=f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-            state=REQUESTED,
-            reason=reason,
-            requested_at=now(),
-            samples=standing.total,
-        )
-        if not self.ledger.request(run, standing):
-            raise RetrainInProgress(
-                "Another training was asked for, or a sample was removed, at the same moment. "
-                "Ask again."
-            )
-        logger.info("Training run %s is requested: %s.", run.run, reason)
-        try:
-            self.publish(run)
-        except Exception:
-            # It is asked for all the same: the next sweep finds it, and publishes it.
-            logger.exception("Training run %s could not be published yet.", run.run)
-        return run
 
 
 def promoter(run: Run) -> str:
