@@ -5,7 +5,7 @@
 Batches of up to ten, ReportBatchItemFailures, redrive to the dead letters: as in the cloud. Two
 things differ. A failed message comes back after a few seconds, more with each try, not after the
 queue's visibility time-out, which is made for Lambda's and would be minutes here. And a handler
-that hangs is not killed.
+that goes on after its time-out is not killed: it is only told that there is none left.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import importlib
 import logging
 import signal
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     Handler = Callable[[dict[str, Any], Any], Any]
 
 MAX_BATCH = 10
+# Ingest's, and close to the sweep's.
+TIMEOUT_S = 180.0
 WAIT_S = 1
 RETRY_AFTER_S = 2
 
@@ -42,7 +45,9 @@ class Context:
     """What a handler may ask of its invocation."""
 
     function_name: str
+    timeout_s: float
     memory_limit_in_mb: int = 1769
+    started: float = field(default_factory=time.monotonic)
     aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -51,19 +56,26 @@ class Context:
         return f"arn:aws:lambda:local:000000000000:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Always the whole time-out: nobody kills a handler here."""
-        return 180_000
+        """What is left of the time-out."""
+        left_s = self.started + self.timeout_s - time.monotonic()
+        return max(round(left_s * 1000), 0)
 
 
 class Poller:
     """Brings one queue's messages to one handler, a batch at a time."""
 
     def __init__(
-        self, sqs: SQSClient, queue_url: str, handler: Handler, batch_size: int = MAX_BATCH
+        self,
+        sqs: SQSClient,
+        queue_url: str,
+        handler: Handler,
+        batch_size: int = MAX_BATCH,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
         self._handler = handler
+        self._timeout_s = timeout_s
         self._batch_size = min(batch_size, MAX_BATCH)
         self._stopping = False
         attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
@@ -99,10 +111,15 @@ class Poller:
                     ReceiptHandle=message["ReceiptHandle"],
                     VisibilityTimeout=RETRY_AFTER_S * tries,
                 )
-            else:
-                self._sqs.delete_message(
-                    QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"]
-                )
+        done = [message for message in messages if message["MessageId"] not in failed]
+        if done:
+            self._sqs.delete_message_batch(
+                QueueUrl=self._queue_url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                    for number, message in enumerate(done)
+                ],
+            )
         return len(messages)
 
     def _invoke(self, messages: list[MessageTypeDef]) -> set[str]:
@@ -110,7 +127,8 @@ class Poller:
         event = {"Records": [self._record(message) for message in messages]}
         everything = {message["MessageId"] for message in messages}
         try:
-            answer = self._handler(event, Context(self._handler.__module__.partition(".")[0]))
+            name = self._handler.__module__.partition(".")[0]
+            answer = self._handler(event, Context(name, self._timeout_s))
         except Exception:
             log.exception("The handler failed; %d messages come again.", len(messages))
             return everything
@@ -164,13 +182,17 @@ def main() -> None:
     parser.add_argument("--queue", required=True, help="the queue's URL")
     parser.add_argument("--handler", required=True, help="package.module.function")
     parser.add_argument("--batch-size", type=int, default=MAX_BATCH)
+    parser.add_argument("--timeout", type=float, default=TIMEOUT_S, help="seconds a batch may take")
     parser.add_argument("--until-idle", action="store_true", help="end when the queue is empty")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input does")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if options.with_parent:
         end_with_parent()
-    poller = Poller(boto3.client("sqs"), options.queue, load(options.handler), options.batch_size)
+    handler = load(options.handler)
+    poller = Poller(
+        boto3.client("sqs"), options.queue, handler, options.batch_size, options.timeout
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: poller.stop())
     poller.run(options.until_idle)

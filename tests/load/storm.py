@@ -1,7 +1,9 @@
-"""Many clips at once, some of them twice, and workers that are killed: ``make storm CLIPS=300``.
+"""Many clips at once, some of them twice, and workers that are killed: ``make storm``.
 
 Starts an emulator and the stack of template.yaml upon it, drops the clips, lets workers ingest
-them, and kills one at random every few seconds. At the end every sound has to be counted once.
+them, and kills one at random every few seconds. A clip whose workers were killed so often that it
+became a dead letter is sent back, as by ``earshot dlq retry``. At the end every sound has to be
+counted once.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 import boto3
 import numpy as np
 import soundfile
+from earshot.letters import DeadLetters
 from earshot.settings import Settings
 from earshot.wiring import wire
 
@@ -91,7 +94,7 @@ class Workers:
 def main() -> int:
     """Run the storm and print its figures as JSON; 1 when a sound was lost or counted twice."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=300)
+    parser.add_argument("--clips", type=int, default=10_000)
     parser.add_argument("--repeated", type=float, default=0.3, help="share that came before")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -130,6 +133,7 @@ def storm(
     function = deployed.functions["IngestFunction"]
     assert function.source
     s3, sqs, queue = client("s3"), client("sqs"), function.source.queue_url
+    dead_queue = deployed.outputs["IngestDeadLettersUrl"]
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": str(RETURNS_AFTER_S)})
     services = wire(Settings.from_environment(function.environment), client)
     bucket = services.store.bucket
@@ -154,7 +158,11 @@ def storm(
             ]:
                 put.result()
         dropped = time.monotonic() - started
-        while not _is_empty(sqs, queue):
+        letters = DeadLetters(sqs, dead_queue, services.failures)
+        sent_back = 0
+        while not (_is_empty(sqs, queue) and _is_empty(sqs, dead_queue)):
+            if not _is_empty(sqs, dead_queue):
+                sent_back += len(letters.retry().done)
             time.sleep(LOOK_EVERY_S)
         drained = time.monotonic() - started
     finally:
@@ -171,6 +179,7 @@ def storm(
         "exact": standing.labels == dict(expected) == dict(sorted(listed.items())),
         "workers": many,
         "killed": workers.killed,
+        "dead_letters_sent_back": sent_back,
         "seconds_to_drop": round(dropped, 1),
         "seconds_to_drain": round(drained, 1),
         "clips_per_second": round(clips / drained, 1),
