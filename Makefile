@@ -2,7 +2,12 @@
 # make test   all tests
 # make check  style, types, import rules
 # make docs   docs/api.md, from the API itself
+# make cost   docs/cost.md, from prices and docs/bench.json
+# make scale  docs/scale.md, from a simulation
+# make retrain-image  builds and pushes it to ECR
+# make screenshots  docs/screenshots/: each page, in a browser
 # make fuzz   hostile files, archives and requests, many more than in make test
+# make long   how fast a night in one file is heard, and in how much memory
 # make faults every call of AWS made to fail in every way, and the table of what came of it
 PYTHON ?= python3
 PORT ?= 8000
@@ -14,24 +19,29 @@ THRESHOLD ?= 25
 DEMO ?= 1
 AUTH ?= 0
 CORS ?=
+WEBHOOK ?=
 ENDPOINT_URL ?=
 FUZZ ?= 10000
 CLIPS ?= 300
+# So many processes test at once: one for each core, four at most, since each may take 2 GB of
+# memory; JOBS=0 is none but the first, for a debugger.
+JOBS ?= auto
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check docs fuzz storm faults validate build bundle network figures examples format clean
+.PHONY: run test check docs screenshots fuzz storm faults validate build retrain-image cost scale bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
 		--application $(APPLICATION) --threshold $(THRESHOLD) \
 		$(if $(BACKBONE),--backbone $(BACKBONE)) \
 		$(if $(filter-out 0,$(AUTH)),--auth) $(if $(CORS),--cors "$(CORS)") \
+		$(if $(WEBHOOK),--webhook "$(WEBHOOK)") \
 		$(if $(filter 0,$(DEMO)),--no-demo) $(if $(ENDPOINT_URL),--endpoint-url $(ENDPOINT_URL))
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist worksteal $(TESTS)
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -43,6 +53,10 @@ check: .venv/installed-dev
 docs: .venv/installed
 	$(BIN)/python -m infra.manual > docs/api.md
 
+# Of all pages, or PAGES="listen labels"; it takes a Chromium.
+screenshots: .venv/installed-dev
+	PYTHONPATH=.:tests:tests/e2e $(BIN)/python tests/e2e/screenshots.py $(PAGES)
+
 fuzz: .venv/installed-dev
 	EARSHOT_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz --timeout 0
 
@@ -53,13 +67,29 @@ faults: .venv/installed-dev
 storm: .venv/installed
 	@$(BIN)/python -m tests.load.storm --clips $(CLIPS)
 
+# A day in one file, sparse on the disk, and an hour of noise in each format, on one core.
+long: .venv/installed
+	@$(BIN)/python -m tests.load.long
+
 validate: .venv-sam/installed
 	$(SAM) validate --lint --region us-east-1 --template-file template.yaml
 	$(SAM) validate --lint --region us-east-1 --template-file infra/batch.yaml
+	$(SAM) validate --lint --region us-east-1 --template-file infra/monitoring.yaml
 
 # The zip function and its layer; the images want a container engine: plain `sam build`.
 build: .venv-sam/installed
 	$(SAM) build IngestFunction
+
+# The retrain image, built and pushed to this account's ECR; says what RetrainImageUri has to be.
+retrain-image:
+	@infra/retrain_image.sh
+
+cost: .venv/installed
+	$(BIN)/earshot cost --markdown $(if $(wildcard docs/bench.json),--measured docs/bench.json) \
+		> docs/cost.md
+
+scale: .venv/installed
+	$(BIN)/python -m infra.scale > docs/scale.md
 
 # The default bundle, trained again: FOLDER holds the sets sesa (its training part), esc10, esc50_by.
 bundle: .venv/installed

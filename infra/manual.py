@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # What is not in the schema, since people read it and programs do not.
 PAGES = {
     "GET /": "The dashboard.",
-    "GET /docs": "This manual, to try things out in. The page's script comes from a CDN.",
+    "GET /docs": "This manual, to try things out in.",
     "GET /openapi.json": "This manual for programs.",
 }
 INTRODUCTION = """

@@ -6,16 +6,18 @@ import base64
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import numpy as np
 import pytest
 import soundfile
 from botocore.config import Config
+from botocore.loaders import JSONFileLoader
 from earshot.bundle import Bundle
 from earshot.catalog import Catalog
 from earshot.holdings import Holdings
@@ -23,12 +25,47 @@ from earshot.ledger import Ledger
 from earshot.services import Services
 from earshot.settings import Settings
 from earshot.wiring import wire
+from hypothesis import settings
 from moto import mock_aws
 
 from infra.local.sounds.surveillance import RATE, SOUNDS
 
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+    from shell import Shell
+
+# How long an example may take depends on what else the machine does, such as other tests.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
 REPOSITORY = Path(__file__).parents[1]
 DEFAULT_BUNDLE = REPOSITORY / "infra" / "bundles" / "surveillance"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Half a character, as some tests log it, does not travel between pytest's processes."""
+    return sendable((yield))
+
+
+def sendable(told: Any) -> Any:
+    """The same with whole characters only."""
+    if isinstance(told, str):
+        return told.encode(errors="replace").decode()
+    if isinstance(told, dict):
+        return {sendable(name): sendable(value) for name, value in told.items()}
+    if isinstance(told, list | tuple):
+        return type(told)(map(sendable, told))
+    return told
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """botocore's descriptions of services are parsed once, and not for each test's session anew."""
+    load = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: load(path))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -254,6 +291,31 @@ def ledger(aws: Aws) -> Ledger:
 @pytest.fixture
 def services(aws: Aws) -> Any:
     return wire(Settings.from_environment(), boto3.client)
+
+
+@pytest.fixture
+def earshot(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Shell:
+    """The command; what it asks is answered as the test says."""
+    from shell import shell
+
+    return shell(monkeypatch, capsys, tmp_path / "config")
+
+
+@pytest.fixture
+def api(earshot: Shell, services: Services, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    """The real API in this process, which the command asks."""
+    from fastapi.testclient import TestClient
+    from shell import answers_of
+
+    from predict.app import create_app
+
+    # Standard output is the command's.
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    server = TestClient(create_app(services), raise_server_exceptions=False)
+    earshot.answers(answers_of(server))
+    return server
 
 
 def with_threshold(services: Services, threshold: int) -> Services:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
+from earshot.events import AnalysisContinues
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,6 +33,16 @@ class ObjectDeleted:
     key: str
 
 
+@dataclass(frozen=True)
+class RecordingLeft:
+    """A recording of our bucket is heard in part, and somebody has to go on with it."""
+
+    key: str
+    bucket: None = None
+
+
+Thing = ObjectCreated | ObjectDeleted | RecordingLeft
+
 # As EventBridge calls them.
 BRIDGED: dict[str, type[ObjectCreated | ObjectDeleted]] = {
     "Object Created": ObjectCreated,
@@ -41,17 +53,20 @@ CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 DELETED = ("ObjectRemoved:", "s3:ObjectRemoved:", "LifecycleExpiration:", "s3:LifecycleExpiration:")
 
 
-def objects(body: str) -> Iterator[ObjectCreated | ObjectDeleted]:
+def objects(body: str) -> Iterator[Thing]:
     """The objects that a queue message speaks of; raises UnknownEvent.
 
-    Accepted: EventBridge's ``Object Created`` and ``Object Deleted``, whose keys are plain, and
-    S3's own notification with ``Records``, whose keys are URL-encoded; also S3's test event, which
-    speaks of none. Emulators encode keys in both, so ``%2F`` in an EventBridge key is decoded as
-    well.
+    Accepted: EventBridge's ``Object Created`` and ``Object Deleted``, whose keys are plain; S3's
+    own notification with ``Records``, whose keys are URL-encoded; our own ``AnalysisContinues``;
+    also S3's test event, which speaks of none. Emulators encode keys in both of the first, so
+    ``%2F`` in an EventBridge key is decoded as well.
     """
     try:
         event = json.loads(body)
         if event.get("Event") == "s3:TestEvent":
+            return
+        if event.get("detail-type") == AnalysisContinues.name:
+            yield RecordingLeft(event["detail"]["key"])
             return
         if kind := BRIDGED.get(event.get("detail-type")):
             detail = event["detail"]

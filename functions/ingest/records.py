@@ -6,12 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from botocore.exceptions import BotoCoreError, ClientError
-from earshot.errors import EarshotError
-from earshot.letters import Failure
-from earshot.recording import now
-
-from ingest.events import ObjectCreated, UnknownEvent, objects
+from ingest.deadline import goes_on
+from ingest.events import ObjectDeleted, UnknownEvent, objects
+from ingest.failures import noted
 from ingest.telemetry import formatter
 
 if TYPE_CHECKING:
@@ -22,7 +19,8 @@ if TYPE_CHECKING:
     from earshot.recording import State
     from earshot.services import Services
 
-    from ingest.events import ObjectDeleted
+    from ingest.deadline import Context
+    from ingest.events import Thing
 
 logger = logging.getLogger(__name__)
 
@@ -32,61 +30,39 @@ COUNTED: dict[State, str] = {
     "duplicate": "Duplicates",
     "removed": "SamplesRemoved",
     "recorded": "RecordingsReceived",
+    "analysing": "RecordingsContinued",
     "analysed": "RecordingsAnalysed",
     "unpacked": "Unpacked",
     "refused": "Refused",
 }
 
 
-def recorder(services: Services, counts: Counter[str]) -> Callable[[SQSRecord], None]:
+def recorder(services: Services, counts: Counter[str]) -> Callable[..., None]:
     """A record handler over the use cases; raises what the queue has to try again.
+
+    It may be told the invocation's ``lambda_context``: what that has no time for is left to others.
 
     Lines that are logged for a message bear its identity as ``correlation_id``.
     """
 
-    def receive(record: SQSRecord) -> None:
+    def receive(record: SQSRecord, lambda_context: Context | None = None) -> None:
         formatter.thread_safe_append_keys(correlation_id=record.message_id)
-        try:
+        with noted(record, services.failures, counts):
             for thing in objects(record.body):
-                receive_object(thing)
-        except (UnknownEvent, EarshotError, ClientError, BotoCoreError) as error:
-            code = getattr(error, "code", type(error).__name__)
-            logger.error("message failed", extra={"code": code, "reason": str(error)})
-            note_failure(record, error)
-            raise
-        except Exception as error:
-            logger.exception("message failed unexpectedly")
-            note_failure(record, error)
-            raise
+                receive_object(thing, goes_on(lambda_context))
 
-    def note_failure(record: SQSRecord, error: Exception) -> None:
-        """Keep why a message failed: if it ends as a dead letter, nothing else will say so."""
-        counts["Failed"] += 1
-        failure = Failure(
-            message_id=record.message_id,
-            code=getattr(error, "code", type(error).__name__),
-            reason=str(error) or repr(error),
-            tries=int(record.attributes.approximate_receive_count),
-            at=now(),
-        )
-        try:
-            services.failures.note(failure)
-        except (ClientError, BotoCoreError):
-            # The message comes again all the same.
-            logger.exception("a failure could not be noted")
-
-    def receive_object(thing: ObjectCreated | ObjectDeleted) -> None:
-        if thing.bucket != services.store.bucket:
+    def receive_object(thing: Thing, goes_on: Callable[[], bool]) -> None:
+        if thing.bucket not in (None, services.store.bucket):
             raise UnknownEvent(f"An event of the bucket {thing.bucket}, which is not ours.")
-        act = services.receive if isinstance(thing, ObjectCreated) else services.forget
-        outcome = act(thing.key)
+        act = services.forget if isinstance(thing, ObjectDeleted) else services.receive
+        outcome = act(thing.key, goes_on)
         if outcome.state == "gone" and (decoded := unquote(thing.key)) != thing.key:
             # LocalStack encodes EventBridge's keys but for the slash; on AWS they are plain.
-            outcome = act(decoded)
+            outcome = act(decoded, goes_on)
         if outcome.state in COUNTED:
             counts[COUNTED[outcome.state]] += 1
         logger.info(
-            "object received" if isinstance(thing, ObjectCreated) else "object deleted",
+            "object deleted" if isinstance(thing, ObjectDeleted) else "object received",
             extra={"key": outcome.key, "state": outcome.state, "detail": outcome.detail},
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from ingest.deadline import goes_on
 from ingest.events import UnknownEvent
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from earshot.services import Services
     from earshot.sweeps import Repair
 
+    from ingest.deadline import Context
     from ingest.telemetry import Handler
 
 logger = logging.getLogger(__name__)
@@ -27,17 +29,18 @@ COUNTED: dict[Repair, str] = {
     "count_corrected": "CountsCorrected",
     "upload_aborted": "UploadsAborted",
     "object_received": "ObjectsReceived",
+    "alert_published": "AlertsPublished",
 }
 
 
 def sweeper(services: Services, counts: Counter[str]) -> Handler:
     """A handler over the use cases; raises what Lambda has to count as an error and try again."""
 
-    def handle(event: dict[str, Any], _: Any) -> None:
+    def handle(event: dict[str, Any], context: Any) -> None:
         if event.get("detail-type") == JOB_CHANGED:
             end_run(event)
         else:
-            sweep()
+            sweep(context)
 
     def end_run(event: dict[str, Any]) -> None:
         """End the run of a job that failed, unless somebody else has it, or it is over."""
@@ -46,8 +49,8 @@ def sweeper(services: Services, counts: Counter[str]) -> Handler:
         counts[COUNTED["run_ended"]] += ended
         logger.info("job failed", extra={"run": run, "job": job, "why": why, "ended": ended})
 
-    def sweep() -> None:
-        report = services.sweep.run()
+    def sweep(context: Context | None) -> None:
+        report = services.sweep.run(goes_on(context))
         for repair, n in report.repairs.items():
             counts[COUNTED[repair]] += n
         counts["Repaired"] += report.repaired

@@ -8,14 +8,17 @@ namespace Earshot/<stack>, with the service as their only dimension. All are cou
 ``Duplicates``          labelled clips that are counted already
 ``SamplesRemoved``      objects that were deleted and held a labelled clip
 ``RecordingsReceived``  unlabelled recordings that wait for a model
+``RecordingsContinued`` unlabelled recordings that are heard in part: others go on with them
 ``RecordingsAnalysed``  unlabelled recordings in which is listed what was heard
 ``Unpacked``            archives
 ``Refused``             objects that could not be used, whose reason is kept
+``AlertsDelivered``     alerts that the webhook took
 ``Failed``              messages that come again, or end as dead letters
 ``ColdStart``           processes that were started to work on a batch
 ``Repaired``            what a sweep has put right; by kind ``RunsPublished``,
                         ``RunsRequested``, ``RunsEnded`` (also by a failed job), ``SeatsFreed``,
-                        ``CountsCorrected``, ``UploadsAborted`` and ``ObjectsReceived``
+                        ``CountsCorrected``, ``UploadsAborted``, ``ObjectsReceived`` and
+                        ``AlertsPublished``
 ======================  ===================================================================
 """
 

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from predict import auth, manual, problems, requests, telemetry
 from predict.routes import (
+    alerts,
+    detections,
     metrics,
     models,
     page,
@@ -39,6 +41,9 @@ def create_app(services: Services) -> FastAPI:
         version=version("earshot"),
         description=DESCRIPTION,
         openapi_tags=manual.TAGS,
+        # FastAPI's own pages take their scripts from elsewhere; ours is among the pages.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.services = services
     problems.install(app)
@@ -46,6 +51,19 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(requests.BodyLimit)
     app.add_middleware(telemetry.Telemetry)
     app.add_middleware(requests.RequestId)
-    topics = (predict, status, metrics, samples, models, retrain, recordings, review, uploads, page)
+    topics = (
+        predict,
+        status,
+        metrics,
+        samples,
+        models,
+        retrain,
+        recordings,
+        detections,
+        alerts,
+        review,
+        uploads,
+        page,
+    )
     auth.include(app, [topic.router for topic in topics], services.tokens)
     return app

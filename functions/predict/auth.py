@@ -13,10 +13,12 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
 
-# The scope that each route asks for. /docs and /openapi.json are open, too.
+# The scope that each route asks for. /openapi.json is open, too.
 OPEN = None
 SCOPES: dict[str, Scope | None] = {
     "GET /": OPEN,
+    "GET /docs": OPEN,
+    "GET /web/{version}/{path:path}": OPEN,
     "GET /health": OPEN,
     "POST /predict": "predict",
     "GET /classes": "predict",
@@ -28,9 +30,14 @@ SCOPES: dict[str, Scope | None] = {
     "GET /retrain/{run}": "predict",
     "GET /models": "predict",
     "GET /models/{version}": "predict",
+    "GET /models/{version}/evaluation": "predict",
     "GET /recordings": "predict",
     "GET /recordings/{recording}": "predict",
     "GET /recordings/{recording}/detections": "predict",
+    "GET /recordings/{recording}/clips/{clip}": "predict",
+    "GET /detections": "predict",
+    "GET /alerts": "predict",
+    "GET /alerts/rules": "predict",
     "GET /review": "predict",
     "GET /review/{review}/clip": "predict",
     "POST /samples": "write",
@@ -41,6 +48,7 @@ SCOPES: dict[str, Scope | None] = {
     "POST /review/{review}": "write",
     "POST /models/{version}/promote": "admin",
     "POST /models/rollback": "admin",
+    "POST /alerts/test": "admin",
 }
 
 _bearer = HTTPBearer(

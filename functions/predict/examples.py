@@ -54,6 +54,8 @@ DETAILS: dict[type[Exception], str] = {
         "POST /uploads tells how."
     ),
     errors.ModelNotFound: "There is no model version '20261121-101500-000000'.",
+    errors.EvaluationNotFound: "20261121-101500-3f1c22ab came without evaluation.json.",
+    errors.BadBundle: "evaluation.json cannot be read: KeyError('clips').",
     errors.RunNotFound: "There is no training run '20261121-101500-000000'.",
     errors.ExampleNotFound: (
         "No sound of 'meow' is built in. There are sounds of casual, explosion, gunshot, siren."
@@ -122,6 +124,16 @@ DETAILS: dict[type[Exception], str] = {
     errors.ResultsNotFound: (
         "s3://earshot-artifacts/results/51c0a7e2f39d8b64.json was kept and is no longer there. Put "
         "the recording into the recordings bucket again."
+    ),
+    errors.ResultsTooLarge: (
+        "The 43200 detections are 9331200 bytes, and 5500000 can be answered. Ask for fewer by "
+        "`label` or `min_confidence`, or take the files from results/9b1f6d0c2e7a4853/ in the "
+        "artifacts bucket."
+    ),
+    errors.ClipNotFound: (
+        "There is no clip '9f86d081884c-000031.000-000037.000.flac' any more, or never was: clips "
+        "are kept for a time that the deployment sets (ClipDays). Listen to the recording itself, "
+        "or put it into the recordings bucket again."
     ),
     errors.NotAnalysed: (
         "recordings/ridge/dawn.wav is received, not analysed. It came in a moment ago: ask again."

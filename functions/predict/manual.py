@@ -62,6 +62,7 @@ TAGS = [
     {"name": "samples", "description": "Labelled clips: what there is to learn from."},
     {"name": "uploads", "description": "Files that are too big for the API, sent to the bucket."},
     {"name": "recordings", "description": "Field recordings: what was detected in them, when."},
+    {"name": "alerts", "description": "What somebody had to know of, told once an incident."},
     {"name": "review", "description": "What the model was unsure of, and what people say of it."},
     {"name": "retrain", "description": "Training runs: asked for, followed, judged by gates."},
     {"name": "models", "description": "Model versions: compared, promoted, rolled back."},

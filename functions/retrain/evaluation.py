@@ -96,7 +96,7 @@ class _Head:
         probabilities, novelty = self._session.run(
             ["probabilities", "novelty"], {"embedding": embedding}
         )
-        starts = np.zeros(len(embedding), dtype=np.float32)
+        starts = np.zeros(len(embedding))
         return Hearing(starts, probabilities, embedding, novelty)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from earshot import evaluation
+from earshot.evaluation import BINS, bin_of
 from scipy.sparse import csr_array
 
 if TYPE_CHECKING:
@@ -34,7 +37,6 @@ RESAMPLES = 1_000
 MANY = 40_000
 RESAMPLES_OF_MANY = 200
 INTERVAL = (0.025, 0.975)
-BINS = 10
 SEED = 20
 # No probability counts as less in the logarithmic loss, so that one clip cannot make it infinite.
 LEAST = 1e-9
@@ -107,17 +109,7 @@ def reliability(probabilities: Samples, truth: Sequence[str], labels: Sequence[s
     """For each bin of confidence with clips in it: its edges, its clips, and both means."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == _numbers(truth, labels)
-    bins = _bins(confidence)
-    return [
-        {
-            "low": b / BINS,
-            "high": (b + 1) / BINS,
-            "clips": int((bins == b).sum()),
-            "confidence": round(float(confidence[bins == b].mean()), 4),
-            "accuracy": round(float(right[bins == b].mean()), 4),
-        }
-        for b in np.unique(bins).tolist()
-    ]
+    return [asdict(one) for one in evaluation.reliability(confidence, right)]
 
 
 class _Clips:
@@ -177,7 +169,7 @@ class _Clips:
         return {
             "log_loss": -np.log(np.maximum(of_true, LEAST))[:, np.newaxis],
             "brier": ((p - self._one_hot(self.true)) ** 2).sum(axis=1, keepdims=True),
-            "gaps": gap[:, np.newaxis] * (_bins(confidence)[:, np.newaxis] == np.arange(BINS)),
+            "gaps": gap[:, np.newaxis] * (bin_of(confidence)[:, np.newaxis] == np.arange(BINS)),
         }
 
     def confusion(self) -> NDArray[np.int64]:
@@ -260,10 +252,6 @@ class _Ranked:
 def _numbers(truth: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
     number = {label: n for n, label in enumerate(labels)}
     return np.array([number[label] for label in truth], dtype=np.int64)
-
-
-def _bins(confidence: NDArray[Any]) -> NDArray[np.int64]:
-    return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
 
 def _draws(random: np.random.Generator, resamples: int, recordings: int) -> Floats:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from earshot import explanation
+from earshot.evaluation import BINS
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
-
-from retrain.figures import BINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

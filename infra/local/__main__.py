@@ -20,7 +20,7 @@ from earshot.errors import EarshotError
 from rich.console import Console
 from rich.logging import RichHandler
 
-from infra.local import endpoint
+from infra.local import access, endpoint
 
 if TYPE_CHECKING:
     import subprocess
@@ -54,6 +54,7 @@ class Options:
     workers: int
     auth: bool
     cors: str
+    webhook: str
     demo: bool
     endpoint_url: str | None
 
@@ -72,6 +73,7 @@ class Running:
     processes: dict[str, subprocess.Popen[bytes]]
     stack: Stack
     token: str | None
+    webhook_secret: str
 
 
 def read_options() -> Options:
@@ -86,6 +88,7 @@ def read_options() -> Options:
     parser.add_argument("--workers", type=int, default=1, help="processes that ingest")
     parser.add_argument("--auth", action="store_true", help="the API asks for tokens")
     parser.add_argument("--cors", default="", help="origins of other pages that may call the API")
+    parser.add_argument("--webhook", default="", help="where alerts are posted to, signed")
     parser.add_argument("--no-demo", dest="demo", action="store_false")
     parser.add_argument("--endpoint-url", help=f"LocalStack, for example; {AWS_ITSELF!r} for AWS")
     return Options(**vars(parser.parse_args()))
@@ -160,20 +163,21 @@ def _start(options: Options, children: ExitStack, stop: threading.Event) -> Runn
         processes["the AWS emulator"] = endpoint.start_emulator(options.aws_port, options.data)
         children.callback(endpoint.end, processes["the AWS emulator"])
     api = run("the API", "infra.local.api", ["--port", str(options.port)])
-    stack = _deploy(options, processes.get("the AWS emulator"))
+    secret = access.webhook_secret(options.data / "webhook-secret") if options.webhook else ""
+    stack = _deploy(options, secret, processes.get("the AWS emulator"))
     # On loopback it may stand open. Told here: a stack that was there before keeps its parameters.
     auth = {"EARSHOT_AUTH": "token" if options.auth else "off"}
     endpoint.tell(api, stack.functions["PredictFunction"].environment | auth)
     token = _token(options.data / "token", stack.outputs["TableName"]) if options.auth else None
-    for arguments, variables in _pollers(stack):
+    for function, arguments, variables in _pollers(stack):
         for number in range(options.workers):
-            run(f"ingest {number + 1}", "infra.local.poller", arguments, variables)
+            run(f"{function} {number + 1}", "infra.local.poller", arguments, variables)
     for handler, variables in _timed(stack):
         every = ["--handler", handler, "--every", str(SWEEP_EVERY_S), "--with-parent"]
         run("the sweep", "infra.local.sweep", every, variables)
     _start_jobs(stack, surroundings, logs, children, stop)
     endpoint.wait(options.port, api)
-    return Running(processes, stack, token)
+    return Running(processes, stack, token, secret)
 
 
 def _check_free(port: int) -> None:
@@ -189,7 +193,7 @@ def _check_free(port: int) -> None:
             ) from error
 
 
-def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack:
+def _deploy(options: Options, secret: str, emulator: subprocess.Popen[bytes] | None) -> Stack:
     """Create the stack; the template is translated while the emulator starts."""
     # Late, so that the emulator has been starting for as long as these take to import.
     import boto3
@@ -205,6 +209,8 @@ def _deploy(options: Options, emulator: subprocess.Popen[bytes] | None) -> Stack
             "Backbone": options.backbone,
             "RetrainThreshold": str(options.threshold),
             "CorsOrigins": options.cors,
+            "AlertWebhookUrl": options.webhook,
+            "AlertWebhookSecret": secret,
             "ReloadSeconds": str(RELOAD_S),
         },
         boto3.Session().region_name or endpoint.REGION,
@@ -218,16 +224,15 @@ def _token(path: Path, table: str) -> str:
     import boto3
     from earshot.tokens import Tokens
 
-    from infra.local import access
-
     return access.administrator(path, Tokens(boto3.client("dynamodb"), table))
 
 
-def _pollers(stack: Stack) -> Iterator[tuple[list[str], Mapping[str, str]]]:
-    """The poller's arguments and environment for each function that a queue feeds."""
-    for function in stack.functions.values():
+def _pollers(stack: Stack) -> Iterator[tuple[str, list[str], Mapping[str, str]]]:
+    """The name, the poller's arguments and the environment of each function that a queue feeds."""
+    for name, function in stack.functions.items():
         if function.source and function.handler:
             yield (
+                name,
                 [
                     *("--queue", function.source.queue_url),
                     *("--handler", function.handler),
@@ -290,12 +295,15 @@ def _introduce(options: Options, running: Running, application: Application) -> 
     if running.token:
         console.print(f"  your token     export EARSHOT_TOKEN={running.token}", soft_wrap=True)
         console.print('                 curl -H "Authorization: Bearer $EARSHOT_TOKEN" …')
+    if running.webhook_secret:
+        told = f"{options.webhook}, signed by {running.webhook_secret}"
+        console.print(f"  webhook        {told}", soft_wrap=True)
     console.print("  drop a sample  ", end="")
     label = application.alert_labels[0] if application.alert_labels else "LABEL"
     console.print(f"aws {flag}s3 cp clip.wav s3://{bucket}/samples/{label}/", soft_wrap=True)
     console.print(
         "  [dim]Not emulated: API Gateway (uvicorn serves the same app), Lambda (a poller calls "
-        "the same\n  handler), Batch (the same command runs as a process), IAM. Ctrl-C stops."
+        "the same\n  handler), Batch (the same command runs as a process), SNS, IAM. Ctrl-C stops."
         "[/dim]",
         soft_wrap=True,
     )

@@ -128,7 +128,14 @@ def wait(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> No
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that nobody listens on, and that no other process is given for the next minute.
+
+    A connection that has just ended here keeps it for whoever asks for this port by its number.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.listen()
+        with socket.create_connection(probe.getsockname()):
+            probe.accept()[0].close()
         return int(probe.getsockname()[1])

@@ -99,7 +99,11 @@ class Plan:
                 Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
             )
         stack = Stack(
-            {function: _function(content) for function, content in told["functions"].items()},
+            {
+                function: _function(content)
+                for function, content in told["functions"].items()
+                if "wanted" in content
+            },
             {job: Job(**content) for job, content in told["jobs"].items()},
             told["outputs"],
         )

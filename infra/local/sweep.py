@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from earshot.recording import now
 
 from infra.local.endpoint import end_with_parent
-from infra.local.poller import Context, load
+from infra.local.poller import TIMEOUT_S, Context, load
 
 if TYPE_CHECKING:
     from infra.local.poller import Handler
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def invoke(handler: Handler, event: dict[str, Any]) -> bool:
     """Call a handler with one event; False when it failed, which is logged."""
     try:
-        handler(event, Context(handler.__module__.partition(".")[0]))
+        handler(event, Context(handler.__module__.partition(".")[0], TIMEOUT_S))
     except Exception:
         log.exception("The handler failed.")
         return False

@@ -1,9 +1,10 @@
 """A SAM template, read: the part that an emulator can hold, and what the rest wants to know of it.
 
 Translated offline into plain CloudFormation. Buckets, tables, queues, buses and rules stay as they
-are described; a rule that starts a Batch job puts its events on a queue instead. Functions, the
-rules that call them, and jobs are only described: each intrinsic function in a description becomes
-an output of the stack, so that CloudFormation resolves it and nothing here interprets the language.
+are described; a rule that starts a Batch job puts its events on a queue instead. Functions, jobs,
+and the rules that call functions or topics, are only described, topics not even that: each
+intrinsic function in a description becomes an output of the stack, so that CloudFormation resolves
+it and nothing here interprets the language.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ HELD = (
     "AWS::Events::EventBus",
     "AWS::Events::Rule",
 )
+# What a rule may call that is not held.
+CALLED = ("AWS::Lambda::Function", "AWS::SNS::Topic")
 # What a value becomes that names something which is not held: a role, a policy, the API.
 NOT_EMULATED = "not-emulated"
 # Where the layer and the images put what lies in infra/ here.
@@ -72,7 +75,9 @@ def read(template: Path, parameters: Mapping[str, str], region: str) -> Template
         )
         for name, resource in _of_type(translated, "AWS::CloudFormation::Stack").items()
     }
-    return _divide(translated, folder / "infra", nested)
+    # What only looks at the others, as alarms do, has nothing to be held.
+    held = {name: one for name, one in nested.items() if one.body["Resources"]}
+    return _divide(translated, folder / "infra", held)
 
 
 def _pretend_packaged(resource: dict[str, Any]) -> None:
@@ -94,18 +99,19 @@ def _divide(
     held = {
         name: resource
         for name, resource in template["Resources"].items()
-        if resource["Type"] in HELD and not _called_by(resource, template)
+        if resource["Type"] in HELD and not _targets(resource, template, CALLED)
     }
     jobs = _take_jobs(template, held)
     outputs: dict[str, Any] = {}
-    known = {*held, *template.get("Parameters", {})}
+    known = {name: resource.get("Condition") for name, resource in held.items()}
+    known |= dict.fromkeys(template.get("Parameters", {}))
     description = {
-        "functions": _functions(template),
+        "functions": _functions(template, outputs),
         "jobs": jobs,
         "outputs": {
             name: output["Value"]
             for name, output in template.get("Outputs", {}).items()
-            if _references(output["Value"]) <= known
+            if _references(output["Value"]) <= known.keys()
         },
         "eventful_buckets": [
             {"Ref": name}
@@ -119,6 +125,7 @@ def _divide(
                 "wanted": _wanted(resource, outputs),
             }
             for name, resource in _of_type(template, "AWS::CloudFormation::Stack").items()
+            if name in (nested or {})
         },
     }
     lifted = _lift(description, known, outputs)
@@ -140,11 +147,14 @@ def _wanted(resource: dict[str, Any], outputs: dict[str, Any]) -> object:
     return _Output(f"If{condition}")
 
 
-def _functions(template: dict[str, Any]) -> dict[str, Any]:
+def _functions(template: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
     functions: dict[str, Any] = {}
     for name, resource in _of_type(template, "AWS::Lambda::Function").items():
         properties = resource["Properties"]
-        functions[name] = {"environment": properties.get("Environment", {}).get("Variables", {})}
+        functions[name] = {
+            "environment": properties.get("Environment", {}).get("Variables", {}),
+            "wanted": _wanted(resource, outputs),
+        }
         if "Handler" in properties:
             functions[name]["handler"] = properties["Handler"]
     for resource in _of_type(template, "AWS::Lambda::EventSourceMapping").values():
@@ -154,20 +164,22 @@ def _functions(template: dict[str, Any]) -> dict[str, Any]:
             "batch_size": properties["BatchSize"],
         }
     for rule in _of_type(template, "AWS::Events::Rule").values():
-        for name in _called_by(rule, template):
+        for name in _targets(rule, template, ("AWS::Lambda::Function",)):
             if "ScheduleExpression" in rule["Properties"]:
                 functions[name]["schedule"] = rule["Properties"]["ScheduleExpression"]
     return functions
 
 
-def _called_by(resource: dict[str, Any], template: dict[str, Any]) -> set[str]:
-    """The functions that a rule calls. Whoever runs them has to see to that: none is held."""
+def _targets(
+    resource: dict[str, Any], template: dict[str, Any], kinds: tuple[str, ...]
+) -> set[str]:
+    """The resources of some kinds that a rule calls."""
     if resource["Type"] != "AWS::Events::Rule":
         return set()
     targets = {
         name for one in resource["Properties"]["Targets"] for name in _references(one["Arn"])
     }
-    return targets & _of_type(template, "AWS::Lambda::Function").keys()
+    return {name for name in targets if template["Resources"].get(name, {}).get("Type") in kinds}
 
 
 def _take_jobs(template: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
@@ -254,13 +266,19 @@ def _references(node: Any) -> set[str]:
     return _references(list(node.values()))
 
 
-def _lift(node: Any, known: set[str], outputs: dict[str, Any]) -> Any:
-    """Move each intrinsic function to an output of the stack, leaving the output's name."""
+def _lift(node: Any, known: Mapping[str, str | None], outputs: dict[str, Any]) -> Any:
+    """Move each intrinsic function to an output of the stack, leaving the output's name.
+
+    ``known`` is what it may name, each with the condition that it is there on.
+    """
     if _is_intrinsic(node):
-        if not _references(node) <= known:
+        named = _references(node)
+        if not named <= known.keys():
             return NOT_EMULATED
         name = f"V{hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest()[:16]}"
         outputs[name] = {"Value": node}
+        if conditions := {known[one] for one in named} - {None}:
+            (outputs[name]["Condition"],) = conditions
         return _Output(name)
     if isinstance(node, dict):
         return {name: _lift(value, known, outputs) for name, value in node.items()}

@@ -82,7 +82,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(number=which, crash=crashes)
     def promote(self, number: int, crash: tuple[int, bool] | None) -> None:
         def act(services: Services) -> None:
-            versions = [card.version for card in services.models.cards()]
+            versions = [card.version for card in services.models.listing().cards]
             version = versions[number % len(versions)]
             services.models.promote_by_hand(version, "a person", "by hand")
 

@@ -19,6 +19,7 @@ from earshot.audio import decode
 from earshot.errors import PromotionConflict, RetrainInProgress
 from earshot.runs import PROMOTED
 from earshot.services import Services
+from earshot.services.occurrences import Wanted
 from injector import DEADLY, FAULTS, Fault
 from standins import publish, work
 from world import TABLE, World, handle, sweep
@@ -175,6 +176,26 @@ class Analysis(Arrival):
         reviews = services.reviews.waiting(100)
         assert len({one.review for one in reviews}) == len(reviews) > 0
         assert all(services.reviews.clip(one.review) for one in reviews)
+        alerts, _ = services.alerts.latest(None, None, "", 100)
+        assert [one.label for one in alerts] == ["gunshot"]
+        assert services.alerts.incidents.unpublished(100) == [], "every alert was told"
+
+
+class LongRecording(Analysis):
+    """There is time for some parts only: the rest comes by an event, as often as it takes."""
+
+    name = "a long recording in parts"
+
+    def act(self, services: Services) -> None:
+        time_left = iter([True] * 2)
+        with mock.patch("earshot.listening.PART", 3):
+            services.receive("recordings/forest/a.wav", lambda: next(time_left, False))
+
+    def check(self, world: World) -> None:
+        super().check(world)
+        services = world.use_cases(self.threshold)
+        listed, _ = services.occurrences.latest(Wanted("1970", "2100"), 100)
+        assert sorted(one.detection.label for one in listed) == ["gunshot", "siren"]
 
 
 class Removal(Arrival):
@@ -471,6 +492,7 @@ USE_CASES: tuple[type[UseCase], ...] = (
     Import,
     RefusedImport,
     Analysis,
+    LongRecording,
     Removal,
     Replacement,
     TakeIn,

@@ -10,10 +10,13 @@ import boto3
 import numpy as np
 import pytest
 import soundfile
-from conftest import REPOSITORY, Aws, clip, encode, tape
+from conftest import REPOSITORY, Aws, clip, encode, pcm, tape
+from earshot.chronicle import Chronicle
 from earshot.errors import NotAnalysed, RecordingNotFound, RecordingReplaced
+from earshot.formats import FORMATS
 from earshot.logbook import Logbook
 from earshot.results import Results
+from earshot.services.occurrences import Wanted
 from earshot.settings import Settings
 from earshot.wiring import wire
 
@@ -34,9 +37,15 @@ def only(services: Services) -> FieldRecording:
     return record
 
 
-def results(aws: Aws) -> dict[str, bytes]:
-    """What lies under results/, by key."""
-    listed = aws.s3.list_objects_v2(Bucket="artifacts", Prefix="results/").get("Contents", [])
+def heard(services: Services) -> list[str]:
+    """The labels of the detections of all recordings, the latest first."""
+    found, _ = services.occurrences.latest(Wanted("1970", "2100"), 100)
+    return [one.detection.label for one in found]
+
+
+def results(aws: Aws, folder: str = "results/") -> dict[str, bytes]:
+    """What lies in a folder of the artifacts bucket, by key."""
+    listed = aws.s3.list_objects_v2(Bucket="artifacts", Prefix=folder).get("Contents", [])
     return {
         one["Key"]: aws.s3.get_object(Bucket="artifacts", Key=one["Key"])["Body"].read()
         for one in listed
@@ -66,11 +75,11 @@ def test_the_same_event_again_changes_nothing(services: Services, aws: Aws) -> N
     assert services.analysis.total() == 1
 
 
-@pytest.mark.parametrize("at", range(1, 5))
+@pytest.mark.parametrize("at", [1, 2, 5, 6, 9, 10, 11])
 def test_a_crash_leaves_nothing_half_visible_and_a_repetition_ends_it(
     services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    """The write that fails: one of two clips, the detections, or the record."""
+    """The write that fails: the part, one of four clips or formats, the list, or the record."""
     writes = 0
 
     def counted(write: Any) -> Any:
@@ -85,17 +94,21 @@ def test_a_crash_leaves_nothing_half_visible_and_a_repetition_ends_it(
 
     with monkeypatch.context() as patched:
         patched.setattr(Results, "keep", counted(Results.keep))
+        patched.setattr(Chronicle, "write", counted(Chronicle.write))
         patched.setattr(Logbook, "finish", counted(Logbook.finish))
         with pytest.raises(ConnectionError):
             drop(services, aws, tape())
-    assert only(services).state == "received"
+    assert only(services).state == "analysing"
+    assert heard(services) == []
     assert services.reviews.waiting(10) == []
-    with pytest.raises(NotAnalysed, match="ask again"):
+    with pytest.raises(NotAnalysed, match="of it is heard"):
         services.analysis.detections(only(services).recording)
 
     assert services.receive(KEY).state == "analysed"
     assert len(services.reviews.waiting(10)) == 2
-    assert len(results(aws)) == 3
+    assert len(heard(services)) == 2
+    assert len(results(aws)) == len(FORMATS)
+    assert len(results(aws, "clips/")) == 4
     assert services.analysis.total() == 1
 
 
@@ -156,8 +169,8 @@ def test_a_twin_that_was_first_is_no_fault(
     [
         (b"", "empty_recording"),
         (b"I am text", "unsupported_format"),
-        (tape()[:50_000], "truncated_recording"),
-        (encode(np.zeros(601 * 4000, dtype=np.int16), rate=4000), "recording_too_long"),
+        (encode(np.zeros(100, dtype=np.int16)), "recording_too_short"),
+        (encode(np.full(16_000, np.nan), subtype="FLOAT"), "non_finite_samples"),
     ],
 )
 def test_what_cannot_be_analysed_is_refused_with_its_reason(
@@ -178,18 +191,20 @@ def test_what_cannot_be_analysed_is_refused_with_its_reason(
     assert only(services).code is None
 
 
-def test_what_is_too_long_is_to_be_cut(services: Services, aws: Aws) -> None:
-    drop(services, aws, encode(np.zeros(601 * 4000, dtype=np.int16), rate=4000))
-    assert "Cut it into parts" in str(only(services).reason)
-
-
-def test_what_is_too_large_is_not_read(
-    services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
+def test_more_than_ten_minutes_are_heard_and_what_was_cut_as_far_as_it_goes(
+    services: Services, aws: Aws
 ) -> None:
-    monkeypatch.setattr("earshot.services.analysis.MAX_SAMPLE_BYTES", 1000)
-    monkeypatch.setattr("earshot.store.Store.read_range", None)
-    assert drop(services, aws, tape()) == "refused"
-    assert only(services).code == "recording_too_large"
+    long = encode(np.resize(pcm("siren"), 700 * 16_000))
+    assert drop(services, aws, long[:-400_000]) == "analysed"
+    record = only(services)
+    assert record.duration_s == 687.5
+    assert (
+        sum(
+            one.end_s - one.start_s
+            for one in services.analysis.detections(record.recording).detections
+        )
+        > 600
+    )
 
 
 def test_without_a_model_a_recording_waits(

@@ -148,6 +148,9 @@ def test_the_state_of_the_service(
     samples = client.get("/samples").json()
     assert samples["labels"] == {"siren": 2}
     assert (samples["total"], samples["new_samples"], samples["threshold"]) == (2, 2, 5)
+    assert samples["growth"] == {"siren": 2}
+    assert samples["known_labels"] == ["casual", "explosion", "gunshot", "siren"]
+    assert samples["open_labels"] is False
     (refused,) = samples["refused"]
     assert (refused["key"], refused["code"]) == ("samples/siren/bad.wav", "unsupported_format")
 

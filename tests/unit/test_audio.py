@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from conftest import encode, sound
@@ -33,6 +35,7 @@ def loudest_hz(samples: np.ndarray[Any, Any], rate: int) -> float:
         ("OGG", None),
         ("MP3", None),
         ("RF64", None),
+        ("W64", None),
         ("WAV", "ULAW"),
         ("WAV", "MS_ADPCM"),
         ("WAV", "GSM610"),
@@ -288,6 +291,12 @@ def huge_claim() -> bytes:
             id="truncated rf64",
         ),
         pytest.param(
+            cut(encode(tone(1000, 16_000), container="W64"), 1),
+            errors.TruncatedRecording,
+            "cut short",
+            id="truncated w64",
+        ),
+        pytest.param(
             record(tone(1000, 48_000), 48_000, "ac3", "mp4"),
             errors.UnsupportedFormat,
             "'ac-3', which is not read",
@@ -351,6 +360,26 @@ def test_a_streamed_wav_of_unknown_length_is_not_called_truncated() -> None:
     at = data.index(b"data") + 4
     data[at : at + 4] = struct.pack("<I", 0xFFFFFFFF)
     assert decode(bytes(data)).duration_s == pytest.approx(4.0)
+
+
+def test_a_streamed_flac_of_unknown_length_is_decoded_to_its_end() -> None:
+    data = bytearray(encode(sound("siren"), container="FLAC"))
+    # STREAMINFO's 36-bit count of samples.
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    whole = decode(encode(sound("siren"), container="FLAC"))
+    assert decode(bytes(data)).sha256 == whole.sha256
+
+
+def test_an_mp3_sounds_as_ffmpeg_hears_it() -> None:
+    """Also where one block of decoding goes over into the next."""
+    time = np.arange(20 * 48_000) / 48_000
+    noise = 0.05 * np.random.default_rng(3).standard_normal(len(time))
+    data = encode(noise + 0.3 * np.sin(2 * np.pi * 300 * time * time), 48_000, "MP3")
+    with av.open(io.BytesIO(data)) as container:
+        frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+    heard = decode(data).samples
+    np.testing.assert_allclose(heard, np.concatenate(frames)[: len(heard)], rtol=0, atol=1e-4)
 
 
 _FILES = {

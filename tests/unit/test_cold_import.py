@@ -12,7 +12,7 @@ HEAVY = ("librosa", "numba", "onnx", "scipy", "sklearn", "torch")
 LATE = ("av", "aws_xray_sdk", "onnxruntime", "soxr")
 
 
-HANDLERS = ["predict.handler", "ingest.handler", "ingest.sweep"]
+HANDLERS = ["predict.handler", "ingest.handler", "ingest.sweep", "ingest.webhook"]
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
@@ -29,6 +29,8 @@ def test_a_handler_imports_nothing_heavy(handler: str) -> None:
         "EARSHOT_DEFAULT_BUNDLE": str(DEFAULT_BUNDLE),
         "EARSHOT_RETRAIN_THRESHOLD": "100",
         "EARSHOT_RELOAD_S": "30",
+        "EARSHOT_WEBHOOK_URL": "https://example.org/hook",
+        "EARSHOT_WEBHOOK_SECRET": f"whsec_{'A' * 44}",
     }
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from earshot.detections import CLEAR_MARGIN, MOST_DOUBTS, detect, doubts, select
+from earshot.detections import CLEAR_MARGIN, DOUBTS_AN_HOUR, MOST_DOUBTS, detect, doubts, select
 from earshot.detector import Hearing
 from earshot.errors import UnknownLabel
 from earshot.recording import Detections
@@ -97,10 +97,23 @@ def test_every_accepted_window_is_in_one_detection_and_no_other_is(
 def test_the_least_sure_windows_come_first_and_few(card: ModelCard) -> None:
     hearing = heard(*((SIREN, 0.26 + n / 100) for n in range(10)))
     asked = doubts(hearing, card, 40.0)
-    assert [one.start_s for one in asked] == [4.0 * n for n in range(MOST_DOUBTS)]
+    assert [one.start_s for one in asked] == [4.0 * n for n in range(DOUBTS_AN_HOUR)]
     assert asked[0].margin < asked[1].margin < asked[2].margin
     assert asked[0].label == "siren"
     assert sum(asked[0].probabilities.values()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("hours", "asked"), [(0.5, 3), (1.0, 3), (1.01, 6), (7.5, 24), (24.0, MOST_DOUBTS)]
+)
+def test_long_recordings_ask_more_up_to_a_limit(card: ModelCard, hours: float, asked: int) -> None:
+    hearing = heard(*((SIREN, 0.5) for _ in range(200)))
+    assert len(doubts(hearing, card, hours * 3600)) == asked
+
+
+def test_a_detection_tells_its_surest_window(card: ModelCard) -> None:
+    (one,) = detect(heard((SIREN, 0.7), (SIREN, 0.95), (SIREN, 0.8)), card, 12.0, "casual")
+    assert (one.start_s, one.peak_s, one.end_s) == (0.0, 4.0, 12.0)
 
 
 def test_doubts_do_not_share_audio(card: ModelCard) -> None:

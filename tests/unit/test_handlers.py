@@ -266,7 +266,8 @@ def test_ingest_logs_each_message_under_its_identity(
         eventbridge("samples/siren/a.wav"), "not json", eventbridge("samples/siren/bad.wav")
     )
     ingest(event, CONTEXT)
-    lines = [line for line in told(capsys) if line.get("name") == "ingest.records"]
+    ours = ("ingest.records", "ingest.failures")
+    lines = [line for line in told(capsys) if line.get("name") in ours]
     assert [(line["correlation_id"], line["message"]) for line in lines] == [
         ("message-0", "object received"),
         ("message-1", "message failed"),

@@ -125,6 +125,8 @@ def test_a_failed_run_frees_its_seat_and_may_give_its_samples_back(
     # Once is enough, also for those who have not seen it.
     assert not ledger.fail(wish, "Again.", renewed=renewed)
     assert catalog.standing().new == new
+    # All samples are of one label here.
+    assert [*catalog.standing().growth.values()] == [new]
 
 
 def test_a_run_that_went_on_is_not_ended_by_who_saw_it_before(ledger: Ledger) -> None:

@@ -291,6 +291,15 @@ def test_the_list_is_for_people_and_for_programs(
         assert words in shown
 
 
+def test_the_webhooks_queue_is_another(post: Post) -> None:
+    post.die("arrival")
+    dead = post.aws.sqs.create_queue(QueueName="earshot-alerts-dlq")["QueueUrl"]
+    alert = {"detail-type": "DetectionAlert", "detail": {"key": "recordings/ridge/a.wav"}}
+    post.aws.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(alert))
+    (row,) = json.loads(ask("list", "--queue", "alerts", "--json").stdout)["letters"]
+    assert (row["event"], row["key"]) == ("DetectionAlert", "recordings/ridge/a.wav")
+
+
 def test_letters_are_sent_back_by_name_or_all_of_them(post: Post) -> None:
     one = post.die("one")
     post.die("two")

@@ -42,7 +42,7 @@ def test_a_recording_says_what_became_of_it(client: TestClient, recording: str) 
     one = client.get(f"/recordings/{recording}").json()
     assert set(one) == {
         "recording", "key", "site", "size", "state", "code", "reason", "received_at",
-        "analysed_at", "duration_s", "model_version", "detections",
+        "analysed_at", "duration_s", "model_version", "progress", "notes", "detections",
     }  # fmt: skip
     assert (one["key"], one["site"], one["state"]) == (KEY, "ridge", "analysed")
     assert one["detections"] == {"gunshot": 1, "siren": 1}
@@ -97,6 +97,18 @@ def test_every_format_tells_the_same(client: TestClient, recording: str) -> None
     ]
     assert text("audacity") == "8.000000\t16.000000\tsiren\n20.000000\t24.000000\tgunshot\n"
     assert "siren" in text("json")
+
+
+def test_more_than_lambda_answers_is_a_problem_and_fewer_are_not(
+    client: TestClient, recording: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/recordings/{recording}/detections?format=audacity"
+    some = len(client.get(path).content)
+    monkeypatch.setattr("predict.routes.recordings.MAX_ANSWER_BYTES", some - 1)
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (422, "results_too_large")
+    assert f"results/{recording}/" in answer.json()["detail"]
+    assert client.get(f"{path}&label=siren").status_code == 200
 
 
 def test_detections_are_filtered(client: TestClient, recording: str) -> None:

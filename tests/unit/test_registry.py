@@ -55,7 +55,9 @@ def test_a_card_of_an_old_release_does_not_hide_the_others(
 ) -> None:
     publish(registry, default_bundle, "v1")
     aws.s3.put_object(Bucket="artifacts", Key="models/v0/card.json", Body=b'{"version": "v0"}')
-    assert [card.version for card in registry.latest(10)] == ["v1"]
+    latest = registry.latest(10)
+    assert latest["v1"] == registry.card("v1")
+    assert "KeyError" in str(latest["v0"])
     with pytest.raises(BadBundle):
         registry.card("v0")
 

@@ -27,7 +27,7 @@ values = st.lists(
 def tally(predictions: list[tuple[float, float]]) -> Tally:
     return Tally.of(
         *(
-            of_prediction(replace(HEARD, confidence=confidence, processing_ms=ms))
+            of_prediction(replace(HEARD, confidence=confidence, processing_ms=ms), hour=12)
             for confidence, ms in predictions
         )
     )
@@ -81,8 +81,10 @@ def test_without_predictions_there_are_no_figures() -> None:
 
 def test_tallies_add_up_whatever_their_order() -> None:
     parts = [
-        of_prediction(HEARD),
-        of_prediction(replace(HEARD, label="gunshot", decision="uncertain", model_version="v2")),
+        of_prediction(HEARD, hour=0),
+        of_prediction(
+            replace(HEARD, label="gunshot", decision="uncertain", model_version="v2"), hour=23
+        ),
         of_error(TruncatedRecording("cut")),
         of_error(NoModel("none")),
     ]

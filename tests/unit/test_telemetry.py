@@ -305,7 +305,16 @@ print(json.dumps(sent))
         ("predict", http_event("GET", "/retrain"), {"dynamodb"}),
         (
             "ingest",
-            {"Records": [{"messageId": "1", "body": ARRIVAL, "eventSource": "aws:sqs"}]},
+            {
+                "Records": [
+                    {
+                        "messageId": "1",
+                        "body": ARRIVAL,
+                        "eventSource": "aws:sqs",
+                        "attributes": {"ApproximateReceiveCount": "1"},
+                    }
+                ]
+            },
             {"dynamodb"},
         ),
     ],

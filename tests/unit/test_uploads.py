@@ -1,22 +1,17 @@
+"""POST /uploads: a form for one file, or its parts."""
+
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-import unicodedata
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Aws, clip, encode, pcm, sound
-from earshot.application import Application
-from earshot.errors import BadKey, LabelMissing
-from earshot.names import FILE_NAME_BYTES, label_in, safe_name
-from earshot.services import uploads
-from earshot.store import MAX_SAMPLE_BYTES, Form, SampleKey
+from conftest import Aws, clip
+from earshot.services.uploads import MAX_RECORDING_BYTES
+from earshot.store import MAX_SAMPLE_BYTES
 from fastapi.testclient import TestClient
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from predict.app import create_app
 
@@ -51,142 +46,6 @@ def policy(answer: dict[str, Any]) -> list[Any]:
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-# --- names -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("given_name", "kept"),
-    [
-        ("20261121_100000.wav", "20261121_100000.wav"),
-        ("../../champion.json", "champion.json"),
-        ("C:\\Users\\me\\Höhle 1.WAV", "Höhle 1.WAV"),
-        ("/etc/passwd", "passwd"),
-        (".hidden.wav", "hidden.wav"),
-        ("..", "unnamed"),
-        ("a/", "unnamed"),
-        ("", "unnamed"),
-        ("a\x00b\nc.wav", "a_b_c.wav"),
-        ("${filename}", "__filename_"),
-        ("AudioMoth (2).wav", "AudioMoth (2).wav"),
-        ("サイレン#1.flac", "サイレン_1.flac"),
-        ("e\u0301.wav", "é.wav"),
-    ],
-)
-def test_a_file_keeps_its_name_but_not_what_could_do_harm(given_name: str, kept: str) -> None:
-    assert safe_name(given_name) == unicodedata.normalize("NFC", kept)
-
-
-@given(st.text())
-def test_a_kept_name_is_one_safe_step_and_stays_what_it_is(text: str) -> None:
-    kept = safe_name(text)
-    assert 0 < len(kept.encode()) <= FILE_NAME_BYTES
-    assert not set(kept) & set('/\\${}<>"\x00\n')
-    assert kept[0] != "."
-    assert unicodedata.is_normalized("NFC", kept)
-    assert safe_name(kept) == kept
-
-
-def test_a_long_name_keeps_its_suffix() -> None:
-    kept = safe_name("ö" * 300 + ".flac")
-    assert kept.endswith("ö.flac")
-    assert len(kept.encode()) in (FILE_NAME_BYTES - 1, FILE_NAME_BYTES)
-
-
-def test_a_recording_that_leads_elsewhere_is_refused(client: TestClient) -> None:
-    for bad in ("..", "a//b", "a/../b", "/a", "a/", "a\\b", "a\nb", "${x}", "ö" * 101):
-        answer = client.post("/uploads", json=wish(recording=bad))
-        assert (answer.status_code, answer.json()["code"]) == (422, "bad_key"), bad
-
-
-class Anywhere:
-    """A store that has nothing and signs nothing, for a thousand questions a second."""
-
-    def size(self, _: str) -> None:
-        return None
-
-    def form(self, key: str, *_: Any) -> Form:
-        return Form(key, {})
-
-    def unfinished(self, _: str) -> None:
-        return None
-
-    def begin(self, *_: Any) -> str:
-        return "upload"
-
-    def parts(self, *_: Any) -> dict[int, Any]:
-        return {}
-
-    def part_url(self, *_: Any) -> str:
-        return "url"
-
-
-def anything_goes() -> uploads.Uploads:
-    """Uploads of an application with open labels, over no bucket."""
-    application = Application("open", (), 16_000, 1.0, 0.5, "melstats", open_labels=True)
-    store: Any = Anywhere()
-    catalog: Any = None
-    return uploads.Uploads(application, store, catalog)
-
-
-words = st.text(max_size=80)
-
-
-@given(label=words, recording=st.none() | words, name=words)
-def test_whatever_is_taken_parses_back(label: str, recording: str | None, name: str) -> None:
-    """What a client calls things never leads out of samples/, nor to another label."""
-    asked = uploads.Wish("sample", name, 1, label=label, recording=recording)
-    try:
-        key = anything_goes().ask(asked).key
-    except BadKey:
-        return
-    assert len(key.encode()) <= 1024
-    place = SampleKey.parse(key)
-    assert place.label == unicodedata.normalize("NFC", label)
-    assert place.group == (unicodedata.normalize("NFC", recording) if recording else None)
-    assert not {"..", ".", ""} & set(key.split("/"))
-
-
-@given(site=words, name=words)
-def test_a_site_is_named_as_a_label_is(site: str, name: str) -> None:
-    asked = uploads.Wish("recording", name, 1, site=site)
-    try:
-        key = anything_goes().ask(asked).key
-    except BadKey:
-        with pytest.raises(BadKey):
-            SampleKey.parse(f"samples/{site.replace('/', '//')}/x")
-        return
-    prefix, place, mark, last = key.split("/")
-    assert (prefix, place, last) == (
-        "recordings",
-        unicodedata.normalize("NFC", site),
-        safe_name(name),
-    )
-    assert len(mark) == 12
-
-
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [
-        ("siren_1.wav", "siren"),
-        ("siren.wav", "siren"),
-        ("siren7.wav", "siren"),
-        ("car horn 2.flac", "car horn"),
-        ("car-2.flac", "car"),
-        ("folder/siren_1.wav", "siren"),
-        ("Kl\u0061\u0308ffen_1.wav", "Kläffen"),
-        ("class1-2.wav", "class1"),
-    ],
-)
-def test_a_name_begins_with_its_label(name: str, label: str) -> None:
-    assert label_in(name, ("car", "car horn", "siren", "Kläffen", "class1")) == label
-
-
-@pytest.mark.parametrize("name", ["sirens_1.wav", "x_siren.wav", "class12.wav", "Siren_1.wav", ""])
-def test_a_name_that_only_looks_like_it_tells_no_label(name: str) -> None:
-    with pytest.raises(LabelMissing, match="one of: siren, class1"):
-        label_in(name, ("siren", "class1"))
 
 
 # --- one form --------------------------------------------------------------------------------
@@ -243,7 +102,7 @@ def test_each_kind_has_its_place(
         (wish(label=""), 422, "bad_key"),
         (wish(kind="recording", site=".."), 422, "bad_key"),
         (wish(size=MAX_SAMPLE_BYTES + 1), 413, "recording_too_large"),
-        (wish(kind="recording", size=100_000_000_001), 413, "recording_too_large"),
+        (wish(kind="recording", size=MAX_RECORDING_BYTES + 1), 413, "recording_too_large"),
         (wish(kind="archive", size=1_000_000_001), 413, "archive_too_large"),
         (wish(size=0), 422, "invalid_request"),
         (wish(sha256="0" * 63), 422, "invalid_request"),
@@ -262,6 +121,12 @@ def test_what_cannot_be_uploaded_is_said(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     if code == "unknown_label":
         assert "casual, explosion, gunshot, siren" in answer.json()["detail"]
+
+
+def test_a_recording_that_leads_elsewhere_is_refused(client: TestClient) -> None:
+    for bad in ("..", "a//b", "a/../b", "/a", "a/", "a\\b", "a\nb", "${x}", "ö" * 101):
+        answer = client.post("/uploads", json=wish(recording=bad))
+        assert (answer.status_code, answer.json()["code"]) == (422, "bad_key"), bad
 
 
 def test_half_a_character_is_no_name(client: TestClient) -> None:
@@ -290,21 +155,6 @@ def test_other_content_is_never_written_over(client: TestClient, aws: Aws) -> No
 
 
 # --- parts -----------------------------------------------------------------------------------
-
-
-@settings(deadline=None)
-@given(st.integers(100_000_001, uploads.MAX_RECORDING_BYTES))
-def test_parts_cover_a_file_as_s3_takes_them(size: int) -> None:
-    upload = anything_goes().ask(uploads.Wish("recording", "a.wav", size, site="ridge"))
-    parts, step = upload.parts, upload.part_size or 0
-    assert [part.number for part in parts] == list(range(1, len(parts) + 1))
-    assert len(parts) <= 1000
-    assert parts[0].start == 0
-    assert all(one.start + one.size == two.start for one, two in pairwise(parts))
-    assert parts[-1].start + parts[-1].size == size
-    assert {part.size for part in parts[:-1]} == {step}
-    assert 0 < parts[-1].size <= step
-    assert 5 * MIB <= step <= 5 << 30
 
 
 def put(aws: Aws, upload: dict[str, Any], number: int, size: int) -> None:
@@ -416,188 +266,3 @@ def test_addresses_name_the_regions_own_host(
     assert url.startswith(f"https://recordings.{host}/samples/a?")
     assert form.url == f"https://recordings.{host}/"
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
-
-
-# --- many clips with one label ----------------------------------------------------------------
-
-
-def files(*given_files: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
-    return [("files", one) for one in given_files]
-
-
-def test_clips_in_every_format_are_stored(client: TestClient, aws: Aws) -> None:
-    sent = [
-        (f"{n}.{container.lower()}", encode(pcm("siren", n), container=container))
-        for n, container in enumerate(("WAV", "FLAC", "OGG", "MP3"))
-    ]
-    answer = client.post(
-        "/samples", data={"label": "siren", "recording": "tape"}, files=files(*sent)
-    )
-    assert answer.status_code == 202, answer.text
-    body = answer.json()
-    assert body["stored"] == 4
-    for (name, data), one in zip(sent, body["files"], strict=True):
-        assert (one["name"], one["state"], one["label"]) == (name, "stored", "siren")
-        assert (one["code"], one["reason"]) == (None, None)
-        assert one["key"] == f"samples/siren/tape/{digest(data)[:12]}-{name}"
-        stored = aws.s3.get_object(Bucket="recordings", Key=one["key"])["Body"].read()
-        assert stored == data
-
-
-def test_both_ways_in_meet_at_one_key(client: TestClient) -> None:
-    data = clip("siren")
-    one = client.post("/samples", data={"label": "siren"}, files=files(("x.wav", data))).json()
-    asked = wish(name="x.wav", size=len(data), sha256=digest(data))
-    there = client.post("/uploads", json=asked).json()
-    assert (there["state"], there["key"]) == ("stored", one["files"][0]["key"])
-
-
-def test_they_are_counted_once_and_by_their_events(
-    client: TestClient, services: Services, aws: Aws
-) -> None:
-    sent = {"data": {"label": "siren"}, "files": files(("1.wav", clip("siren", 1)))}
-    key = client.post("/samples", **sent).json()["files"][0]["key"]
-    assert services.catalog.standing().total == 0
-    for _ in range(2):
-        services.receive(key)
-    assert services.catalog.standing().labels == {"siren": 1}
-
-    (again,) = client.post("/samples", **sent).json()["files"]
-    assert (again["state"], again["key"]) == ("duplicate", key)
-    other = files(("1.flac", encode(pcm("siren", 1), container="FLAC")))
-    (same,) = client.post("/samples", data={"label": "siren"}, files=other).json()["files"]
-    assert (same["state"], same["key"], same["sha256"]) == ("duplicate", key, again["sha256"])
-    refused = client.post("/samples", data={"label": "gunshot"}, files=other)
-    assert (refused.status_code, refused.json()["code"]) == (422, "samples_refused")
-    assert refused.json()["files"][0]["code"] == "label_conflict"
-    assert key in refused.json()["files"][0]["reason"]
-    listed = aws.s3.list_objects_v2(Bucket="recordings")
-    assert [one["Key"] for one in listed["Contents"]] == [key]
-
-
-def test_a_bad_file_costs_the_good_ones_nothing(client: TestClient, aws: Aws) -> None:
-    sent = files(
-        ("notes.txt", b"I am text"),
-        ("1.wav", clip("siren", 1)),
-        ("cut.wav", clip("siren", 2)[:5000]),
-        ("no suffix", clip("siren", 3)),
-        ("copy of 1", clip("siren", 1)),
-        ("empty.wav", b""),
-    )
-    answer = client.post("/samples", data={"label": "siren"}, files=sent)
-    assert answer.status_code == 202
-    body = answer.json()
-    assert [one["state"] for one in body["files"]] == [
-        "refused", "stored", "refused", "stored", "duplicate", "refused",
-    ]  # fmt: skip
-    assert [one["code"] for one in body["files"] if one["code"]] == [
-        "unsupported_format",
-        "truncated_recording",
-        "empty_recording",
-    ]
-    assert body["stored"] == 2
-    assert body["files"][3]["key"].endswith("-no suffix.wav")
-    assert aws.s3.list_objects_v2(Bucket="recordings")["KeyCount"] == 2
-
-
-def test_when_all_are_refused_the_answer_is_a_problem(client: TestClient, aws: Aws) -> None:
-    sent = files(("a.txt", b"text"), ("b.wav", clip("siren")[:99]))
-    answer = client.post("/samples", data={"label": "siren"}, files=sent)
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert (problem["code"], problem["status"]) == ("samples_refused", 422)
-    assert [(one["name"], one["state"]) for one in problem["files"]] == [
-        ("a.txt", "refused"),
-        ("b.wav", "refused"),
-    ]
-    assert aws.s3.list_objects_v2(Bucket="recordings")["KeyCount"] == 0
-
-
-def test_names_tell_labels_when_the_form_does_not(client: TestClient) -> None:
-    sent = files(
-        ("siren_1.wav", clip("siren", 1)),
-        ("gunshot 1.wav", clip("gunshot", 1)),
-        ("owl_1.wav", clip("casual", 1)),
-        ("casual_copy of siren.wav", clip("siren", 1)),
-    )
-    found = client.post("/samples", files=sent).json()["files"]
-    assert [one["label"] for one in found] == ["siren", "gunshot", None, None]
-    assert [one["code"] for one in found] == [None, None, "label_missing", "label_conflict"]
-    assert "casual, explosion, gunshot, siren" in found[2]["reason"]
-
-
-def test_an_open_application_knows_what_it_was_taught(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    import boto3
-    from earshot.settings import Settings
-    from earshot.wiring import wire
-
-    application = tmp_path / "open.toml"
-    application.write_text(
-        "labels = []\nopen_labels = true\nsample_rate = 16000\nwindow_s = 1.0\nhop_s = 0.5\n"
-        'backbone = "melstats"\n'
-    )
-    monkeypatch.setenv("EARSHOT_APPLICATION", str(application))
-    services = wire(Settings.from_environment(), boto3.client)
-    taught = services.uploads.take_in([("1.wav", clip("siren", 1))], "Bat call")
-    services.receive(taught[0].key or "")
-    (named,) = services.uploads.take_in([("Bat call 2.wav", clip("siren", 2))])
-    assert (named.state, named.label) == ("stored", "Bat call")
-
-
-@pytest.mark.parametrize(
-    ("sent", "status", "code", "word"),
-    [
-        ({"data": {"label": "siren"}, "files": {"x": b""}}, 422, "invalid_request", "'x'"),
-        ({"files": {"label": ("l", b"x")}}, 422, "invalid_request", "no file"),
-        (
-            {"data": {"label": ["siren", "gunshot"]}, "files": files(("a.wav", b"x"))},
-            422,
-            "invalid_request",
-            "twice",
-        ),
-        ({"files": {"files": (None, b"text")}}, 422, "invalid_request", "no file"),
-        (
-            {"data": {"label": "owl"}, "files": files(("a.wav", b"x"))},
-            422,
-            "unknown_label",
-            "siren",
-        ),
-        (
-            {"data": {"label": "a/b"}, "files": files(("a.wav", b"x"))},
-            422,
-            "bad_key",
-            "cannot be a label",
-        ),
-        (
-            {"data": {"label": "siren", "recording": "../x"}, "files": files(("a.wav", b"x"))},
-            422,
-            "bad_key",
-            "recording",
-        ),
-        ({"files": files(*[("a.wav", b"x")] * 101)}, 400, None, "100"),
-        ({"json": {"label": "siren"}}, 415, "unsupported_media_type", "multipart"),
-        ({}, 415, "unsupported_media_type", "multipart"),
-        ({"files": files(("a.wav", bytes(4_400_000)))}, 413, "recording_too_large", "/uploads"),
-    ],
-)
-def test_a_form_that_makes_no_sense_is_told_why(
-    client: TestClient, sent: dict[str, Any], status: int, code: str | None, word: str
-) -> None:
-    answer = client.post("/samples", **sent)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert code in (None, answer.json()["code"])
-    assert word in answer.json()["detail"]
-
-
-def test_small_files_that_last_for_hours_end_somewhere(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "MAX_FRAMES_AT_ONCE", 3 * len(sound("siren")) // 2)
-    sent = files(*((f"{n}.wav", clip("siren", n)) for n in range(3)))
-    found = client.post("/samples", data={"label": "siren"}, files=sent).json()["files"]
-    assert [one["code"] for one in found] == [None, None, "recording_too_long"]
-    assert "another" in found[2]["reason"]

@@ -38,7 +38,7 @@ def metrics(
     services: UseCases,
     accept: Annotated[str, Header(include_in_schema=False)] = JSON,
 ) -> schemas.Metrics | Response:
-    """Totals, labels, versions, days, confidence, latency, the latest predictions, the process.
+    """Totals, labels, versions, days, hours, confidence, latency, the latest ones, the process.
 
     As JSON; in Prometheus' text format for those whose `Accept` prefers `text/plain` or
     `application/openmetrics-text`, as Prometheus' does.
@@ -54,6 +54,12 @@ def metrics(
         by_version=totals.by_version,
         errors=totals.refused_by_code | totals.failed_by_code,
         by_day=[_day(date, tally) for date, tally in report.days.items()],
+        by_hour=[
+            schemas.Hour(
+                since=since, predictions=hour.predictions, mean_confidence=hour.mean_confidence
+            )
+            for since, hour in report.hours.items()
+        ],
         confidence=_confidence(totals.confidence),
         latency_ms=_latency(totals.latency_ms),
         recent=[schemas.Recent(**vars(recent)) for recent in report.recent],
@@ -115,7 +121,10 @@ def _day(date: str, tally: Tally) -> schemas.Day:
         date=date,
         predictions=tally.predictions,
         uncertain=tally.uncertain,
+        refused=tally.refused,
+        failed=tally.failed,
         mean_confidence=tally.confidence.mean,
+        p95_ms=tally.latency_ms.quantile(0.95),
         by_label=tally.by_label,
     )
 

@@ -31,15 +31,12 @@ Version = Annotated[
 @router.get("/models")
 def models(services: UseCases) -> schemas.Models:
     """The latest versions with their held-out figures, and who served when, and why."""
-    pointer = services.registry.champion()
-    default = services.serving.default
-    serving = pointer.version if pointer else None
-    if serving is None and default:
-        serving = default.card.version
-    history = [_promotion(one) for one in pointer.history] if pointer else []
+    found = services.models.listing()
+    history = [_promotion(one) for one in found.pointer.history] if found.pointer else []
     return schemas.Models(
         champion=history[0] if history else None,
-        models=[_row(card, card.version == serving) for card in services.models.cards()],
+        models=[_row(card, card.version == found.champion) for card in found.cards],
+        unreadable=found.unreadable,
         history=history,
     )
 
@@ -54,6 +51,19 @@ def models(services: UseCases) -> schemas.Models:
 def model(services: UseCases, version: Version) -> ModelCard:
     """The card of one version: labels, thresholds, metrics, calibration, data."""
     return services.models.card(version)
+
+
+@router.get(
+    "/models/{version}/evaluation",
+    responses=responses(errors.ModelNotFound, errors.EvaluationNotFound, errors.BadBundle),
+)
+def evaluation(services: UseCases, version: Version) -> schemas.Evaluation:
+    """How a version's confidence kept its word on held-out clips, and where it was wrong.
+
+    It comes from the version's `evaluation.json`, up to 32 MB of it, which has every clip's answer.
+    """
+    found = services.models.evaluation(version)
+    return schemas.Evaluation.model_validate(found, from_attributes=True)
 
 
 @router.post(

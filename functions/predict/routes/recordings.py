@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import quote
 
+from earshot.clips import MEDIA_TYPES, media_type
 from earshot.detections import select
-from earshot.errors import NotAnalysed, RecordingNotFound, ResultsNotFound, UnknownLabel
+from earshot.errors import (
+    ClipNotFound,
+    NotAnalysed,
+    RecordingNotFound,
+    ResultsNotFound,
+    ResultsTooLarge,
+    UnknownLabel,
+)
 from earshot.formats import FORMATS
 from fastapi import APIRouter, Path, Query, Response
 
@@ -25,6 +33,10 @@ Id = Annotated[
     ),
 ]
 
+# Lambda answers 6 MB, headers and what JSON adds to a text included.
+MAX_ANSWER_BYTES = 5_500_000
+# What a clip is called: a digest, and where it starts and ends.
+CLIP = r"^[0-9a-f]{12}-\d{6,9}\.\d{3}-\d{6,9}\.\d{3}\.(flac|wav)$"
 # What ``next`` looks like: a time and an id.
 CURSOR = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z_[0-9a-f]{16}$"
 
@@ -68,7 +80,7 @@ def recording(services: UseCases, recording: Id) -> schemas.Recording:
                 if name != "json"
             }
         },
-        **responses(RecordingNotFound, ResultsNotFound, NotAnalysed, UnknownLabel),
+        **responses(RecordingNotFound, ResultsNotFound, ResultsTooLarge, NotAnalysed, UnknownLabel),
     },
 )
 def detections(
@@ -88,13 +100,48 @@ def detections(
     """What was detected in a recording, as a file to download or to read on."""
     found = select(services.analysis.detections(recording), label or (), min_confidence)
     chosen = FORMATS[form]
+    content = chosen.write(found).encode()
+    if len(content) > MAX_ANSWER_BYTES:
+        raise ResultsTooLarge(
+            f"The {len(found.detections)} detections are {len(content)} bytes, and "
+            f"{MAX_ANSWER_BYTES} can be answered. Ask for fewer by `label` or `min_confidence`, or "
+            f"take the files from results/{recording}/ in the artifacts bucket."
+        )
     name = quote(found.key.rpartition("/")[2].rpartition(".")[0] or recording, safe="")
     disposition = "inline" if form == "json" else "attachment"
     return Response(
-        chosen.write(found),
+        content,
         media_type=chosen.media_type,
         headers={
             # RFC 6266 with RFC 8187: any name, in ASCII.
             "content-disposition": f"{disposition}; filename*=UTF-8''{name}{chosen.suffix}"
         },
     )
+
+
+@router.get(
+    "/recordings/{recording}/clips/{clip}",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Its audio, 16-bit: FLAC, or WAV at rates that FLAC does not take.",
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in MEDIA_TYPES.values()
+            },
+        },
+        **responses(RecordingNotFound, ClipNotFound),
+    },
+)
+def clip(
+    services: UseCases,
+    recording: Id,
+    clip: Annotated[
+        str, Path(pattern=CLIP, description="As its detection names it.", examples=[schemas.CLIP])
+    ],
+) -> Response:
+    """Listen to a detection: its surest window, with a second before and after.
+
+    The 200 surest detections of a recording have a clip, for as long as the deployment keeps them.
+    """
+    return Response(services.analysis.clip(recording, clip), media_type=media_type(clip))

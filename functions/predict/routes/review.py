@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from earshot.errors import BadKey, ResultsNotFound, ReviewConflict, ReviewNotFound, UnknownLabel
-from earshot.services.analysis import CLIP_TYPE
+from earshot.clips import MEDIA_TYPES
+from earshot.errors import BadKey, ClipNotFound, ReviewConflict, ReviewNotFound, UnknownLabel
 from fastapi import APIRouter, Path, Query, Response
 
 from predict.auth import Caller
 from predict.manual import responses
 from predict.requests import UseCases
 from predict.schemas import review as schemas
+
+CLIP_TYPE = MEDIA_TYPES[".wav"]
 
 router = APIRouter(tags=["review"])
 
@@ -46,7 +48,7 @@ def queue(
             "description": "Its audio, a 16-bit WAV file.",
             "content": {CLIP_TYPE: {"schema": {"type": "string", "format": "binary"}}},
         },
-        **responses(ReviewNotFound, ResultsNotFound),
+        **responses(ReviewNotFound, ClipNotFound),
     },
 )
 def clip(services: UseCases, review: Id) -> Response:
@@ -56,7 +58,7 @@ def clip(services: UseCases, review: Id) -> Response:
 
 @router.post(
     "/review/{review}",
-    responses=responses(ReviewNotFound, ResultsNotFound, ReviewConflict, BadKey, UnknownLabel),
+    responses=responses(ReviewNotFound, ClipNotFound, ReviewConflict, BadKey, UnknownLabel),
 )
 def decide(
     services: UseCases, review: Id, answer: schemas.Answer, caller: Caller

@@ -18,6 +18,9 @@ def samples(services: UseCases) -> schemas.Samples:
     standing = services.catalog.standing()
     return schemas.Samples(
         labels=standing.labels,
+        growth=standing.growth,
+        known_labels=services.uploads.known_labels(standing),
+        open_labels=services.application.open_labels,
         total=standing.total,
         new_samples=standing.new,
         threshold=services.training.threshold,

@@ -25,9 +25,16 @@ EXAMPLE: dict[str, Any] = {
             "date": "2026-11-21",
             "predictions": 4,
             "uncertain": 1,
+            "refused": 1,
+            "failed": 0,
             "mean_confidence": 0.881,
+            "p95_ms": 8.5,
             "by_label": {"gunshot": 1, "siren": 3},
         }
+    ],
+    "by_hour": [
+        {"since": "2026-11-21T10:00:00.000Z", "predictions": 4, "mean_confidence": 0.881},
+        {"since": "2026-11-21T09:00:00.000Z", "predictions": 0, "mean_confidence": None},
     ],
     "confidence": {
         "mean": 0.881,
@@ -120,13 +127,24 @@ class Latency(BaseModel):
 
 
 class Day(BaseModel):
-    """The predictions of a UTC day."""
+    """What came on a UTC day."""
 
     date: str
     predictions: int
     uncertain: int
+    refused: int
+    failed: int
     mean_confidence: float | None
+    p95_ms: float | None = Field(description="As in `latency_ms`.")
     by_label: dict[str, int]
+
+
+class Hour(BaseModel):
+    """The predictions of an hour."""
+
+    since: str = Field(description="UTC, ISO 8601.")
+    predictions: int
+    mean_confidence: float | None
 
 
 class Recent(BaseModel):
@@ -164,6 +182,9 @@ class Metrics(BaseModel):
     errors: dict[str, int] = Field(description="Refused and failed recordings by their `code`.")
     by_day: list[Day] = Field(
         description="The latest thirty UTC days on which anything came, the newest first."
+    )
+    by_hour: list[Hour] = Field(
+        description="The latest 48 hours, the one that runs first; those without predictions, too."
     )
     confidence: Confidence
     latency_ms: Latency

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -100,6 +100,7 @@ class Models(BaseModel):
                         "accepted_share": 0.9518,
                     }
                 ],
+                "unreadable": {},
                 "history": [PROMOTION],
             }
         }
@@ -107,9 +108,75 @@ class Models(BaseModel):
 
     champion: Promotion | None = Field(description="Null while nothing was ever promoted.")
     models: list[Model]
+    unreadable: dict[str, str] = Field(
+        description="Versions that are there and cannot be read, and why; `default` is the bundle "
+        "that came with the deployment."
+    )
     history: list[Promotion] = Field(
         description="The latest hundred promotions and rollbacks, the newest first."
     )
+
+
+class Bin(BaseModel):
+    """Held-out answers of about one confidence."""
+
+    low: float
+    high: float
+    clips: int
+    confidence: float = Field(description="Their mean.")
+    accuracy: float = Field(description="The share of them that is right.")
+
+
+class Mistake(BaseModel):
+    """A held-out clip that was called by another label."""
+
+    sha256: str = Field(description="The identity of its sound.")
+    recording: str = Field(description="What it was cut from.")
+    label: str
+    answer: str
+    confidence: float
+    decision: Literal["accepted", "uncertain"]
+
+
+class Evaluation(BaseModel):
+    """A version's answers to its held-out clips, in short."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "version": "20261121-101500-3f1c22ab",
+                "clips": 83,
+                "reliability": [
+                    {
+                        "low": 0.9,
+                        "high": 1.0,
+                        "clips": 71,
+                        "confidence": 0.9841,
+                        "accuracy": 0.9859,
+                    }
+                ],
+                "mistakes": [
+                    {
+                        "sha256": "3c9d1f06b1a7a0d2a2c1f6a7e2d1b5c4"
+                        "5e0f9b8a7c6d5e4f3a2b1c0d9e8f7a6b",
+                        "recording": "tape-7",
+                        "label": "casual",
+                        "answer": "siren",
+                        "confidence": 0.8812,
+                        "decision": "accepted",
+                    }
+                ],
+            }
+        }
+    )
+
+    version: str
+    clips: int
+    reliability: list[Bin] = Field(
+        description="Equal bins of confidence, those with clips: a calibrated model's are right as "
+        "often as they are confident."
+    )
+    mistakes: list[Mistake] = Field(description="The twenty most confident ones.")
 
 
 # The pattern says in the schema, too, that blanks alone are no words.

@@ -35,6 +35,9 @@ class Samples(BaseModel):
         json_schema_extra={
             "example": {
                 "labels": {"casual": 140, "siren": 97},
+                "growth": {"siren": 7},
+                "known_labels": ["casual", "explosion", "gunshot", "siren"],
+                "open_labels": False,
                 "total": 237,
                 "new_samples": 7,
                 "threshold": 25,
@@ -63,6 +66,12 @@ class Samples(BaseModel):
     )
 
     labels: dict[str, int]
+    growth: dict[str, int] = Field(
+        description="By how many each label has grown since the last training was asked for; less "
+        "than nothing where samples were removed."
+    )
+    known_labels: list[str] = Field(description="Labels that samples may have.")
+    open_labels: bool = Field(description="Whether they may have any other, too.")
     total: int
     new_samples: int = Field(description="Since the last training was asked for.")
     threshold: int = Field(description="New samples that start a training.")

@@ -59,7 +59,7 @@ class SampleUpload(_File):
 
 
 class RecordingUpload(_File):
-    """An unlabelled recording, up to 100 GB: it will be listened to."""
+    """An unlabelled recording, up to 5 TB: it will be listened to."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -15,6 +15,42 @@ if TYPE_CHECKING:
 # A label with fewer recordings to learn from can hardly be cross-validated.
 MIN_RECORDINGS = 5
 
+COOLDOWN_S = 300.0
+# Incidents are looked for so far around a detection.
+MAX_COOLDOWN_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class AlertRule:
+    """What somebody wants to be told of.
+
+    Detections of ``label`` that peak at ``threshold`` or above, 0 to 1; None for the label's own,
+    which every detection reaches. At ``site``, or at all sites that have no rule of their own for
+    the label. What is heard within ``cooldown_s`` seconds of the same tells nobody anew.
+    """
+
+    label: str
+    threshold: float | None = None
+    site: str | None = None
+    cooldown_s: float = COOLDOWN_S
+
+    def __post_init__(self) -> None:
+        for name, value, most in (
+            ("threshold", self.threshold, 1.0),
+            ("cooldown_s", self.cooldown_s, MAX_COOLDOWN_S),
+        ):
+            if value is None:
+                continue
+            # To Python true is a number, too.
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise BadApplication(f"A rule of alerts: {name} must be a number, not {value!r}.")
+            if not 0 <= value <= most:
+                raise BadApplication(
+                    f"A rule of alerts: {name} must lie between 0 and {most:g}, not {value}."
+                )
+        if not isinstance(self.label, str) or not isinstance(self.site, str | None):
+            raise BadApplication("A rule of alerts: label and site must be text.")
+
 
 @dataclass(frozen=True)
 class Application:
@@ -22,6 +58,7 @@ class Application:
 
     ``open_labels``: whether a label that is not in ``labels`` may be added by a sample.
     ``alert_labels``: labels that must not be missed.
+    ``alerts``: what somebody is told of; None for a rule for each of ``alert_labels``.
     ``silence_label``: what silence is taught as, so that a dead microphone raises no alarm.
     ``min_recordings``: a label with fewer to learn from is reported and left out of a training.
     ``descriptions``: a label in words, for people.
@@ -38,6 +75,7 @@ class Application:
     hop_s: float
     backbone: str
     alert_labels: tuple[str, ...] = ()
+    alerts: tuple[AlertRule, ...] | None = None
     open_labels: bool = False
     silence_label: str | None = None
     min_recordings: int = MIN_RECORDINGS
@@ -53,6 +91,8 @@ class Application:
                 f"Application {self.name}: alert_labels names {sorted(strangers)}, "
                 "which are not among its labels."
             )
+        for rule in self.alerts or ():
+            self._check_rule(rule)
         if self.silence_label not in (None, *self.labels):
             raise BadApplication(
                 f"Application {self.name}: silence_label {self.silence_label!r} is not among its "
@@ -78,6 +118,29 @@ class Application:
                 f"Application {self.name}: hop_s must lie between 0 and window_s "
                 f"({self.window_s}), not {self.hop_s}."
             )
+
+    def _check_rule(self, rule: AlertRule) -> None:
+        whose = f"Application {self.name}: a rule of alerts"
+        if rule.label not in self.labels and not self.open_labels:
+            raise BadApplication(f"{whose} names {rule.label!r}, which is not among its labels.")
+        if rule.label == self.silence_label:
+            raise BadApplication(f"{whose} is for the silence_label, which is never detected.")
+        alike = [one for one in self.rules if (one.label, one.site) == (rule.label, rule.site)]
+        if len(alike) > 1:
+            raise BadApplication(f"{whose} for {rule.label!r} is there twice.")
+
+    @property
+    def rules(self) -> tuple[AlertRule, ...]:
+        """What somebody is told of."""
+        if self.alerts is None:
+            return tuple(AlertRule(label) for label in self.alert_labels)
+        return self.alerts
+
+    def rules_at(self, site: str) -> tuple[AlertRule, ...]:
+        """Those of a site, one for a label at most: the site's own, else that of all sites."""
+        found = {rule.label: rule for rule in self.rules if rule.site is None}
+        found |= {rule.label: rule for rule in self.rules if rule.site == site}
+        return tuple(found.values())
 
     def check_label(self, label: str) -> None:
         """Raises UnknownLabel for a label that is neither among ``labels`` nor may be added."""
@@ -108,6 +171,8 @@ class Application:
             if name in content:
                 content[name] = tuple(content[name])
         try:
+            if "alerts" in content:
+                content["alerts"] = tuple(AlertRule(**rule) for rule in content["alerts"])
             return cls(name=path.stem, **content, examples=_examples(path))
         except TypeError as error:
             raise BadApplication(f"{path}: {error}.") from error

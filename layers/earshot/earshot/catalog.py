@@ -104,6 +104,7 @@ class Catalog:
             revisions={pk[-1]: int(item.get("revision", 0)) for pk, item in found.items()},
             marks={shard: int(mark) for shard, mark in training.get("marks", {}).items()},
             removals=int(training.get("removals", 0)),
+            requested={label: int(n) for label, n in training.get("requested", {}).items()},
         )
 
     # --- drift -----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ same when they are put together first.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from earshot.detector import Hearing
     from earshot.recording import Samples
 
-# So many windows of one recording go into the review queue at most: one noisy night must not
-# bury all others.
-MOST_DOUBTS = 3
+# So many windows of each hour go into the review queue at most, and so many of one recording: a
+# long one has more to teach, but one noisy night must not bury all others.
+DOUBTS_AN_HOUR = 3
+MOST_DOUBTS = 24
 # From this margin on, an answer that is accepted is not worth a person's time.
 CLEAR_MARGIN = 0.5
 
@@ -49,6 +51,7 @@ def detect(
         if label < 0:
             continue
         confidences = hearing.probabilities[part, label]
+        surest = part[confidences.argmax()]
         found.append(
             Detection(
                 start_s=_start(hearing, part[0]),
@@ -56,13 +59,47 @@ def detect(
                 label=card.labels[label],
                 peak_confidence=round(float(confidences.max()), 4),
                 mean_confidence=round(float(confidences.mean()), 4),
+                peak_s=_start(hearing, surest),
             )
         )
     return tuple(found)
 
 
+def summarise(
+    hearing: Hearing,
+    card: ModelCard,
+    *,
+    recording: str,
+    key: str,
+    site: str,
+    sample_rate: int,
+    duration_s: float,
+    started_at: str | None,
+    background: str | None,
+) -> Detections:
+    """What is detected in a recording, as it is written down: in the cloud and offline alike.
+
+    ``sample_rate`` in Hz and ``duration_s`` are the recording's, ``started_at`` is from its notes;
+    for ``background`` see ``detect``.
+    """
+    return Detections(
+        recording=recording,
+        key=key,
+        site=site,
+        duration_s=round(duration_s, 3),
+        high_hz=min(sample_rate, card.sample_rate) / 2,
+        model_version=card.version,
+        labels=card.labels,
+        background=background,
+        detections=detect(hearing, card, duration_s, background),
+        started_at=started_at,
+    )
+
+
 def doubts(hearing: Hearing, card: ModelCard, duration_s: float) -> tuple[Doubt, ...]:
     """The windows that the model is least sure of, the least sure first; none overlap.
+
+    DOUBTS_AN_HOUR for each hour that was begun, and MOST_DOUBTS in all.
 
     Sureness is the margin between the two best labels (margin sampling: Scheffer, Decomain and
     Wrobel, 2001; Settles, Active Learning Literature Survey, 2009, section 3.1). Asked about are
@@ -71,6 +108,7 @@ def doubts(hearing: Hearing, card: ModelCard, duration_s: float) -> tuple[Doubt,
     ranked = np.sort(hearing.probabilities, axis=1)
     margins = ranked[:, -1] - ranked[:, -2]
     unsure = ~_accepted(hearing, card) | (margins < CLEAR_MARGIN)
+    most = min(DOUBTS_AN_HOUR * max(math.ceil(duration_s / 3600), 1), MOST_DOUBTS)
     chosen: list[Doubt] = []
     for at in sorted(np.flatnonzero(unsure).tolist(), key=lambda at: float(margins[at])):
         start_s, end_s = _start(hearing, at), _end(hearing, at, card, duration_s)
@@ -87,7 +125,7 @@ def doubts(hearing: Hearing, card: ModelCard, duration_s: float) -> tuple[Doubt,
                 probabilities=_by_label(card, hearing.probabilities[at]),
             )
         )
-        if len(chosen) == MOST_DOUBTS:
+        if len(chosen) == most:
             break
     return tuple(chosen)
 

@@ -17,6 +17,7 @@ from earshot.recording import Prediction, Segment, Waveform
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
     from onnxruntime import InferenceSession, RunOptions
 
     from earshot.bundle import Bundle
@@ -47,12 +48,12 @@ SEALED = (
 class Hearing:
     """What the model made of each window.
 
-    ``starts`` float32 ``[windows]`` in seconds, ``probabilities`` ``[windows, labels]``,
+    ``starts`` float64 ``[windows]`` in seconds, ``probabilities`` ``[windows, labels]``,
     ``embeddings`` ``[windows, dim]``, ``novelty`` ``[windows]``: how far a window is from all that
     was learnt.
     """
 
-    starts: Samples
+    starts: NDArray[np.float64]
     probabilities: Samples
     embeddings: Samples
     novelty: Samples
@@ -78,7 +79,7 @@ def run_windows(
     sample_rate: int,
     window_s: float,
     hop_s: float,
-) -> tuple[Samples, tuple[Samples, ...]]:
+) -> tuple[NDArray[np.float64], tuple[Samples, ...]]:
     """Put the windows of a recording through ``run``, batch by batch.
 
     ``run`` takes ``[batch, samples]`` at ``sample_rate``; returned are the windows' starts in
@@ -98,7 +99,7 @@ def run_windows(
         for i in range(0, len(at), BATCH)
     ]
     return (
-        np.array([start / sample_rate for start in at], dtype=np.float32),
+        np.array(at) / sample_rate,
         tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True)),
     )
 
@@ -224,7 +225,7 @@ class Detector:
         alarm = Timer(TRIAL_S, setattr, (options, "terminate", True))
         alarm.start()
         try:
-            return self._run(batch, options)
+            return self.run(batch, options)
         except BadBundle:
             raise
         except Exception as error:
@@ -237,7 +238,7 @@ class Detector:
         """Run the windows of a recording, resampled to the model's rate, through the model."""
         card = self.card
         starts, (probabilities, embeddings, novelty) = run_windows(
-            self._run, waveform, card.sample_rate, card.window_s, card.hop_s
+            self.run, waveform, card.sample_rate, card.window_s, card.hop_s
         )
         return Hearing(starts, probabilities, embeddings, novelty)
 
@@ -274,9 +275,9 @@ class Detector:
 
     def probabilities(self, batch: Samples) -> Samples:
         """``[batch, samples]`` at the card's rate → ``[batch, labels]``, without any windowing."""
-        return self._run(batch)[0]
+        return self.run(batch)[0]
 
-    def _run(
+    def run(
         self, batch: Samples, options: RunOptions | None = None
     ) -> tuple[Samples, Samples, Samples]:
         """``[batch, samples]`` → the model's outputs.

@@ -15,6 +15,7 @@
     │   ├── NonFiniteSamples        NaN or infinity among the samples
     │   └── SamplesOutOfScale       far beyond full scale
     ├── RecordingTooLarge           more bytes than the API takes
+    ├── ResultsTooLarge             more detections than the API can answer
     ├── BadSample                   a labelled clip that cannot be catalogued
     │   ├── BadKey                  the object's key does not name a label
     │   ├── UnknownLabel
@@ -28,11 +29,13 @@
     │   └── UnsafeName              an entry's name leads out of the archive
     ├── NotFound
     │   ├── ModelNotFound
+    │   ├── EvaluationNotFound      a version that came without one
     │   ├── RunNotFound
     │   ├── ExampleNotFound
     │   ├── RecordingNotFound
     │   ├── ReviewNotFound
-    │   ├── ResultsNotFound         detections or a clip that somebody removed
+    │   ├── ResultsNotFound         detections that somebody removed
+    │   ├── ClipNotFound            a clip that expired, or never was
     │   ├── UploadNotFound
     │   └── TokenNotFound
     ├── AccessDenied                the API is not for this caller, or not all of it
@@ -46,6 +49,7 @@
     │   ├── RetrainInProgress
     │   ├── NotEnoughSamples
     │   ├── NotAnalysed             a recording whose detections are not known
+    │   ├── IncidentContended       too many told of one incident at once
     │   ├── RecordingReplaced       other content came to its key while it was analysed
     │   ├── ReviewConflict          it was reviewed, with another verdict
     │   ├── UploadConflict          other content lies where an upload would go
@@ -59,6 +63,7 @@
     ├── BadBackbone                 a network that cannot be a backbone
     ├── FetchFailed                 a publisher's file that did not come, or is another one
     ├── BadSettings                 the environment lacks something
+    ├── DeliveryFailed              a webhook did not take an alert
     └── ApiFailed                   the API did not do what the command asked of it
         ├── ApiUnreachable          nothing answers there, or not Earshot
         ├── ApiRefused              a problem, with the code that the API gave it
@@ -159,6 +164,12 @@ class RecordingTooLarge(EarshotError):
     code = "recording_too_large"
 
 
+class ResultsTooLarge(EarshotError):
+    """There are more detections than the API can answer at once."""
+
+    code = "results_too_large"
+
+
 class BadSample(EarshotError):
     """A labelled clip that cannot be catalogued."""
 
@@ -241,6 +252,12 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
+class EvaluationNotFound(NotFound):
+    """A version that came without its held-out answers."""
+
+    code = "evaluation_not_found"
+
+
 class RunNotFound(NotFound):
     """No such training run."""
 
@@ -269,6 +286,12 @@ class ResultsNotFound(NotFound):
     """What was found in a recording was kept, and is no longer there."""
 
     code = "results_not_found"
+
+
+class ClipNotFound(NotFound):
+    """There is no such clip: it expired, or never was."""
+
+    code = "clip_not_found"
 
 
 class UploadNotFound(NotFound):
@@ -355,6 +378,12 @@ class RecordingReplaced(Conflict):
     code = "recording_replaced"
 
 
+class IncidentContended(Conflict):
+    """Others changed the incidents of a rule and a site again and again."""
+
+    code = "incident_contended"
+
+
 class ReviewConflict(Conflict):
     """Somebody reviewed it before, with another verdict."""
 
@@ -429,6 +458,12 @@ class BadSettings(EarshotError):
     """The environment lacks a setting, or holds one that makes no sense."""
 
     code = "bad_settings"
+
+
+class DeliveryFailed(EarshotError):
+    """A webhook did not take an alert: it is to be sent again."""
+
+    code = "delivery_failed"
 
 
 class ApiFailed(EarshotError):

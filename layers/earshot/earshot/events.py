@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from earshot.recording import Alert
+
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
@@ -33,7 +35,28 @@ class ModelPromoted:
     promoted_at: str
 
 
-Event = RetrainRequested | ModelPromoted
+@dataclass(frozen=True)
+class AnalysisContinues:
+    """A recording is heard in part, and somebody has to go on with it."""
+
+    name: ClassVar[str] = "AnalysisContinues"
+    key: str
+    recording: str
+
+
+@dataclass(frozen=True)
+class DetectionAlert(Alert):
+    """An alert was raised; who hears of one twice knows it by its id.
+
+    ``summary`` says it in a sentence or two; ``test`` whether somebody only tries the way it takes.
+    """
+
+    name: ClassVar[str] = "DetectionAlert"
+    summary: str = ""
+    test: bool = False
+
+
+Event = RetrainRequested | ModelPromoted | AnalysisContinues | DetectionAlert
 
 
 class Publisher:

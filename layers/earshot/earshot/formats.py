@@ -7,11 +7,14 @@ in schema 1:
 ``schema``          1; another number where a member changes its meaning or goes
 ``recording``       the recording's id; ``key`` and ``site`` say where it lies
 ``duration_s``      of the whole recording
+``started_at``      when it starts (ISO 8601, UTC), or null: see ``audio.fieldnotes``
 ``high_hz``         the highest frequency that could be heard in it
 ``model_version``   what heard it; ``labels`` are all that it knows
 ``background``      the label that makes no detections, or null
 ``detections``      in the order of time: ``start_s``, ``end_s`` from the recording's start,
-                    ``label``, ``peak_confidence``, ``mean_confidence``
+                    ``label``, ``peak_confidence``, ``mean_confidence``; ``peak_s``, where its
+                    surest window starts; ``clip``, the name of the audio around it, or null;
+                    ``started_at``, when its start truly was, or null
 ==================  ====================================================================
 """
 
@@ -20,6 +23,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +34,18 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
+_BLANKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+
 
 def to_json(found: Detections) -> str:
     """The stored document."""
-    return json.dumps({"schema": SCHEMA, **asdict(found)}, indent=1, ensure_ascii=False)
+    content = {"schema": SCHEMA, **asdict(found)}
+    # The many go last.
+    content["detections"] = [
+        {**members, "started_at": found.time_of(one)}
+        for members, one in zip(content.pop("detections"), found.detections, strict=True)
+    ]
+    return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def from_json(text: bytes | str) -> Detections:
@@ -41,6 +53,9 @@ def from_json(text: bytes | str) -> Detections:
     content: dict[str, Any] = json.loads(text)
     del content["schema"]
     content["labels"] = tuple(content["labels"])
+    for one in content["detections"]:
+        # The recording's own says the same.
+        one.pop("started_at", None)
     content["detections"] = tuple(Detection(**one) for one in content["detections"])
     return Detections(**content)
 
@@ -57,26 +72,34 @@ def to_csv(found: Detections) -> str:
             found.key,
             found.recording,
             found.model_version,
+            found.time_of(one) or "",
+            one.clip or "",
         )
         for one in found.detections
     ]
     header = (
         "start_s", "end_s", "label", "peak_confidence", "mean_confidence", "key", "recording",
-        "model_version",
+        "model_version", "started_at", "clip",
     )  # fmt: skip
-    return _delimited([header, *rows], ",", "\r\n")
+    file = io.StringIO()
+    csv.writer(file).writerows([header, *rows])
+    return file.getvalue()
 
 
 def to_raven(found: Detections) -> str:
-    """A selection table: the seven columns that Raven wants, then three of ours.
+    """A selection table: the seven columns that Raven wants, three of ours, and two of Raven's.
 
     Begin and end in seconds, the box from 0 Hz to the highest frequency that could be heard (Raven
-    Pro User's Manual, "Saving, retrieving, and exporting selection tables").
+    Pro User's Manual, "Saving, retrieving, and exporting selection tables"). "Begin Date Time", in
+    UTC, and "Begin File" are written as Raven writes these measurements; the time is empty where
+    the recording's start is not known.
     """
     header = (
         "Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)",
-        "High Freq (Hz)", "Label", "Peak Confidence", "Mean Confidence",
+        "High Freq (Hz)", "Label", "Peak Confidence", "Mean Confidence", "Begin Date Time",
+        "Begin File",
     )  # fmt: skip
+    file = found.key.rpartition("/")[2]
     rows = [
         (
             str(number),
@@ -89,10 +112,12 @@ def to_raven(found: Detections) -> str:
             one.label,
             f"{one.peak_confidence:.4f}",
             f"{one.mean_confidence:.4f}",
+            _raven_time(found.time_of(one)),
+            file,
         )
         for number, one in enumerate(found.detections, start=1)
     ]
-    return _delimited([header, *rows], "\t", "\n")
+    return _tabbed([header, *rows])
 
 
 def to_audacity(found: Detections) -> str:
@@ -101,7 +126,7 @@ def to_audacity(found: Detections) -> str:
     As in the Audacity manual, "Importing and Exporting Labels", standard format.
     """
     rows = [(f"{one.start_s:.6f}", f"{one.end_s:.6f}", one.label) for one in found.detections]
-    return _delimited(rows, "\t", "\n")
+    return _tabbed(rows)
 
 
 @dataclass(frozen=True)
@@ -124,7 +149,11 @@ FORMATS = {
 }
 
 
-def _delimited(rows: Iterable[tuple[str, ...]], delimiter: str, line_end: str) -> str:
-    file = io.StringIO()
-    csv.writer(file, delimiter=delimiter, lineterminator=line_end).writerows(rows)
-    return file.getvalue()
+def _raven_time(time: str | None) -> str:
+    """``2026/01/01 06:00:08.000``, as Raven writes a date and time."""
+    return "" if time is None else time.rstrip("Z").replace("-", "/").replace("T", " ")
+
+
+def _tabbed(rows: Iterable[tuple[str, ...]]) -> str:
+    """Lines of cells; their readers know no quotes, so a cell has neither tab nor line end."""
+    return "".join("\t".join(_BLANKS.sub(" ", cell) for cell in row) + "\n" for row in rows)

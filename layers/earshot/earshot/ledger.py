@@ -5,9 +5,10 @@
 ============  ============  ================================================================
 ``TRAINING``  ``TRAINING``  ``active_run``, the run that has the seat; ``requested_total``, the
                             samples of the last request that are still there, and ``marks``, by
-                            which they are known; ``requested_before`` and ``marks_before``, those
-                            of the one before it; ``requests``, one more with each change of the
-                            marks; ``removals``, of samples
+                            which they are known; ``requested``, those of each label that there
+                            were; ``requested_before``, ``marks_before`` and ``labels_before``,
+                            those of the one before it; ``requests``, one more with each change of
+                            the marks; ``removals``, of samples
 ``RUNS``      run           a training run: state, stage, curve, verdicts
 ============  ============  ================================================================
 
@@ -60,13 +61,16 @@ class Ledger:
                 "TRAINING",
                 "TRAINING",
                 "SET requested_total = :total, active_run = :run, marks = :revisions, "
-                "requested_before = :seen, marks_before = :marks ADD requests :one",
+                "requested_before = :seen, marks_before = :marks, requested = :labels, "
+                "labels_before = :before ADD requests :one",
                 {
                     "total": seen.total,
                     "seen": seen.requested_total,
                     "run": run.run,
                     "revisions": seen.revisions,
                     "marks": seen.marks,
+                    "labels": seen.labels,
+                    "before": seen.requested,
                     "removals": seen.removals,
                     "one": 1,
                 },
@@ -217,7 +221,8 @@ class Ledger:
             "TRAINING",
             # What an earlier release asked for had no marks.
             "SET requested_total = if_not_exists(requested_before, requested_total), "
-            "marks = if_not_exists(marks_before, :none) REMOVE active_run ADD requests :one",
+            "marks = if_not_exists(marks_before, :none), "
+            "requested = if_not_exists(labels_before, :none) REMOVE active_run ADD requests :one",
             {"run": run, "one": 1, "none": {}},
             when="active_run = :run",
         )

@@ -1,7 +1,7 @@
-"""Dead letters: messages that ingest gave up, and why.
+"""Dead letters: messages that ingest or the webhook gave up, and why.
 
 SQS moves a message that was received too often to the dead-letter queue, but does not know what
-was wrong with it. It keeps its identity there; so ingest writes each failure down under it, in the
+was wrong with it. It keeps its identity there; so each failure is written down under it, in the
 DynamoDB table, and the last one of a dead letter is its reason.
 
 ============  ==========  ==================================================================
@@ -11,7 +11,7 @@ DynamoDB table, and the last one of a dead letter is its reason.
 ============  ==========  ==================================================================
 
 What EventBridge could not deliver is a dead letter, too, and bears its reason in its attributes. A
-letter without a reason is one that ingest did not survive: it ran out of time or memory.
+letter without a reason is one that its function did not survive: it ran out of time or memory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ITEMS = 100
 
 @dataclass(frozen=True)
 class Failure:
-    """Why ingest could not act on a message; ``tries`` how often it was received by then."""
+    """Why a message could not be acted on; ``tries`` how often it was received by then."""
 
     message_id: str
     code: str
@@ -59,7 +59,7 @@ class Failure:
 class Letter:
     """A dead letter: of which ``event`` and object it tells, as far as that can be read.
 
-    ``received`` counts everybody who ever looked at it, ``tries`` only ingest.
+    ``received`` counts everybody who ever looked at it, ``tries`` only its function.
     """
 
     id: str
@@ -140,7 +140,7 @@ class DeadLetters:
     def retry(self, chosen: Collection[str] | None = None) -> Handled:
         """Send letters, or by None all of them, back to the queue that they come from.
 
-        A crash leaves a letter in both queues rather than in none: ingest bears repetition.
+        A crash leaves a letter in both queues rather than in none: repetition does no harm.
         Raises BadSettings when no queue, or more than one, sends its dead letters here.
         """
         sources = self._sqs.list_dead_letter_source_queues(QueueUrl=self._queue_url)["queueUrls"]
@@ -252,6 +252,8 @@ def _subject(body: str) -> tuple[str, str | None]:
             return event, unquote_plus(key) if "%2F" in key and "/" not in key else key
         case {"Records": [{"eventName": str(event), "s3": {"object": {"key": str(key)}}}, *_]}:
             return event, unquote_plus(key)
+        case {"detail-type": str(event), "detail": {"key": str(key)}}:
+            return event, key
         case {"detail-type": str(event)}:
             return event, None
     return "unknown", None

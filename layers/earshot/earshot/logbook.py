@@ -22,7 +22,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from earshot.errors import RecordingNotFound, RecordingReplaced, ReviewNotFound
-from earshot.recording import Doubt, FieldRecording, Review, now, object_id
+from earshot.recording import Doubt, FieldNotes, FieldRecording, Review, now, object_id
 from earshot.table import Table
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from earshot.table import Item
 
+_FRACTIONS = {"duration_s", "progress"}
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -80,7 +81,7 @@ class Logbook:
         return record if noted else self.note(key, site, size, version)
 
     def hold(self, record: FieldRecording) -> None:
-        """Record that a recording is refused, or has to wait, and why."""
+        """Record how far a recording is, or that it is refused or has to wait, and why."""
         self._table.transact(self._still_open(record))
 
     def finish(self, record: FieldRecording, reviews: Sequence[Review]) -> FieldRecording:
@@ -132,10 +133,14 @@ class Logbook:
             f"LATEST#RECORDINGS#{site}" if site else "LATEST#RECORDINGS", limit + 1, before
         )
         ids = [entry["sk"].rpartition("_")[2] for entry in entries[:limit]]
-        items = self._table.get_many([_recording_key(one) for one in ids])
-        found = {record.recording: record for record in map(_recording, items)}
+        found = self.many(ids)
         rest = entries[limit - 1]["sk"] if len(entries) > limit else None
         return [found[one] for one in ids], rest
+
+    def many(self, recordings: Sequence[str]) -> dict[str, FieldRecording]:
+        """Those of up to a hundred recordings that exist, by their id, in one round trip."""
+        items = self._table.get_many([_recording_key(one) for one in recordings])
+        return {record.recording: record for record in map(_recording, items)}
 
     def total(self) -> int:
         """How many recordings came in."""
@@ -205,16 +210,20 @@ def _recording_item(record: FieldRecording) -> dict[str, Any]:
     content = {name: value for name, value in asdict(record).items() if value is not None}
     # DynamoDB reserves the word state, and its numbers are decimals.
     content["stage"] = content.pop("state")
-    if record.duration_s is not None:
-        content["duration_s"] = str(record.duration_s)
+    for name in _FRACTIONS & content.keys():
+        content[name] = str(content[name])
+    if record.notes:
+        content["notes"] = json.dumps(content["notes"])
     return {"pk": pk, "sk": sk, **content}
 
 
 def _recording(item: dict[str, Any]) -> FieldRecording:
     content = {name: item[name] for name in FieldRecording.__dataclass_fields__ if name in item}
     content["size"] = int(content["size"])
-    if "duration_s" in content:
-        content["duration_s"] = float(content["duration_s"])
+    for name in _FRACTIONS & content.keys():
+        content[name] = float(content[name])
+    if "notes" in content:
+        content["notes"] = FieldNotes(**json.loads(content["notes"]))
     content["detections"] = {label: int(n) for label, n in content["detections"].items()}
     return FieldRecording(state=item["stage"], **content)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 Decision = Literal["accepted", "uncertain"]
+NotedBy = Literal["guano", "audiomoth", "name"]
 ImportState = Literal["unpacking", "unpacked"]
 State = Literal[
     "added",
@@ -23,12 +24,13 @@ State = Literal[
     "removed",
     "refused",
     "recorded",
+    "analysing",
     "analysed",
     "unpacked",
     "gone",
     "ignored",
 ]
-RecordingState = Literal["received", "analysed", "refused"]
+RecordingState = Literal["received", "analysing", "analysed", "refused"]
 Verdict = Literal["confirm", "correct", "reject"]
 
 
@@ -41,6 +43,11 @@ def moment(seconds: float) -> str:
     """A moment, told in seconds since the epoch, in the same form."""
     then = datetime.fromtimestamp(seconds, UTC)
     return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def later(then: str, seconds: float) -> str:
+    """A moment so many seconds after another, both ISO 8601."""
+    return moment(datetime.fromisoformat(then).timestamp() + seconds)
 
 
 def object_id(key: str) -> str:
@@ -178,7 +185,8 @@ class Detection:
     """Where one label was heard from the first window to the last, and how surely.
 
     ``peak_confidence`` is the highest of the windows' probabilities, ``mean_confidence`` their
-    mean.
+    mean; ``peak_s`` is where the surest window starts. ``clip`` names the audio around it, if some
+    is kept.
     """
 
     start_s: float
@@ -186,6 +194,8 @@ class Detection:
     label: str
     peak_confidence: float
     mean_confidence: float
+    peak_s: float = 0.0
+    clip: str | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +203,8 @@ class Detections:
     """What one model version detected in one recording.
 
     ``background`` is the label that makes no detections; ``labels`` has every label of the model;
-    ``high_hz`` is the highest frequency that the model could hear in the recording.
+    ``high_hz`` is the highest frequency that the model could hear in the recording, ``started_at``
+    when that starts, if its notes say so.
     """
 
     recording: str
@@ -205,6 +216,28 @@ class Detections:
     labels: tuple[str, ...]
     background: str | None
     detections: tuple[Detection, ...]
+    started_at: str | None = None
+
+    def time_of(self, one: Detection) -> str | None:
+        """When a detection truly starts; None where the recording's start is not known."""
+        return None if self.started_at is None else later(self.started_at, one.start_s)
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A detection among those of all recordings.
+
+    ``at`` is when it was: by the recording's notes, then ``started_at`` says the same; or as if
+    the recording had started when it was received, and ``started_at`` is None.
+    """
+
+    recording: str
+    key: str
+    site: str
+    model_version: str
+    at: str
+    started_at: str | None
+    detection: Detection
 
 
 @dataclass(frozen=True)
@@ -223,12 +256,36 @@ class Doubt:
 
 
 @dataclass(frozen=True)
+class FieldNotes:
+    """What a recorder wrote down of a recording, as far as it did.
+
+    ``started_at`` is when the recording starts, in the form of ``now``, and ``started_by`` who
+    says so: its GUANO metadata, AudioMoth's comment or the file's name. ``device`` is the
+    recorder's model and serial number, ``site`` the place or deployment that it was told of;
+    ``latitude`` and ``longitude`` in degrees (WGS84, north and east positive), ``temperature_c``
+    in °C, ``battery_v`` in volts: at the ends of AudioMoth's scale it is at least or at most so
+    much.
+    """
+
+    started_at: str | None = None
+    started_by: NotedBy | None = None
+    device: str | None = None
+    site: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    temperature_c: float | None = None
+    battery_v: float | None = None
+
+
+@dataclass(frozen=True)
 class FieldRecording:
     """An unlabelled recording: what came in, and what became of it.
 
     ``recording`` is its id; ``size`` in bytes; ``version`` names the object's content at ``key``.
-    ``code`` and ``reason`` say why it is refused, or still waits. ``results`` is the key of its
-    Detections in the artifacts bucket, ``detections`` counts them by label.
+    ``code`` and ``reason`` say why it is refused, or still waits. While it is analysed,
+    ``model_version`` is what hears it, and ``progress`` the share that was heard by
+    ``progress_at``. ``results`` is the key of its Detections in the artifacts bucket,
+    ``detections`` counts them by label.
     """
 
     recording: str
@@ -243,8 +300,37 @@ class FieldRecording:
     analysed_at: str | None = None
     duration_s: float | None = None
     model_version: str | None = None
+    progress: float | None = None
+    progress_at: str | None = None
+    notes: FieldNotes | None = None
     results: str | None = None
     detections: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something was heard that somebody has to know of: the first detection of an incident.
+
+    ``alert`` is its id. ``label``, ``threshold`` and ``site`` are the rule's and the place's;
+    ``threshold`` is None for the label's own. ``at`` is when it was heard, None when the recording
+    does not say when it starts; ``received_at`` when the recording came in, ``raised_at`` when the
+    alert was raised. ``clip`` is the path of its audio in the API, if some is kept.
+    """
+
+    alert: str
+    label: str
+    threshold: float | None
+    site: str
+    at: str | None
+    received_at: str
+    raised_at: str
+    recording: str
+    key: str
+    start_s: float
+    end_s: float
+    peak_confidence: float
+    model_version: str
+    clip: str | None = None
 
 
 @dataclass(frozen=True)

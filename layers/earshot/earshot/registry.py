@@ -10,8 +10,22 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from earshot.bundle import CARD_FILE, MODEL_FILE, VERSION, Bundle, ModelCard
-from earshot.errors import BadBundle, ModelNotFound, PromotionConflict, UnknownBackbone
+from earshot import evaluation
+from earshot.bundle import (
+    CARD_FILE,
+    EVALUATION_FILE,
+    MODEL_FILE,
+    VERSION,
+    Bundle,
+    ModelCard,
+)
+from earshot.errors import (
+    BadBundle,
+    EvaluationNotFound,
+    ModelNotFound,
+    PromotionConflict,
+    UnknownBackbone,
+)
 from earshot.leftovers import abort_leftovers
 from earshot.recording import moment, now
 
@@ -20,6 +34,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
+
+    from earshot.evaluation import Evaluation
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +47,9 @@ POINTER = "champion.json"
 # So many promotions are remembered, in the pointer itself.
 REMEMBERED = 100
 
-# What is larger is not read into memory: a model of 512 MB, a card of 32 MB.
-LARGEST = {MODEL_FILE: 512 * 2**20, CARD_FILE: 32 * 2**20}
+# What is larger is not read into memory: a model of 512 MB, a card of 32 MB, or the answers to some
+# 100,000 held-out clips.
+LARGEST = {MODEL_FILE: 512 * 2**20, CARD_FILE: 32 * 2**20, EVALUATION_FILE: 32 * 2**20}
 
 
 @dataclass(frozen=True)
@@ -90,7 +107,8 @@ class Registry:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._listed: dict[str, ModelCard | None] = {}
+        self._listed: dict[str, ModelCard | str] = {}
+        self._evaluations: dict[str, Evaluation] = {}
 
     def publish(self, card: ModelCard, files: Mapping[str, bytes]) -> None:
         """Upload a version; its card comes last, so a version is seen whole or not at all.
@@ -110,10 +128,10 @@ class Registry:
         names = [key.split("/")[1] for key in keys if key.endswith(f"/{CARD_FILE}")]
         return sorted(names, reverse=True)
 
-    def latest(self, limit: int) -> list[ModelCard]:
-        """The cards of the newest versions; each is read once, for a version never changes.
+    def latest(self, limit: int) -> dict[str, ModelCard | str]:
+        """The newest versions: the card of each, or why it cannot be read, as of an old release.
 
-        A card that cannot be read, as of a release of old, is passed over.
+        Each is read once, for a version never changes.
         """
         versions = self.versions()[:limit]
         for version in versions:
@@ -121,9 +139,9 @@ class Registry:
                 try:
                     self._listed[version] = self.card(version)
                 except BadBundle as error:
-                    logger.warning("Version %s is not listed: %s", version, error)
-                    self._listed[version] = None
-        return [card for version in versions if (card := self._listed[version])]
+                    logger.warning("Version %s cannot be read: %s", version, error)
+                    self._listed[version] = str(error)
+        return {version: self._listed[version] for version in versions}
 
     def card(self, version: str) -> ModelCard:
         """A version's card; raises ModelNotFound or BadBundle."""
@@ -131,6 +149,20 @@ class Registry:
         if card.version != version:
             raise BadBundle(f"{MODELS}{version}/{CARD_FILE} is the card of {card.version}.")
         return card
+
+    def evaluation(self, version: str) -> Evaluation:
+        """What a version answered to its held-out clips; read once.
+
+        Raises ModelNotFound, EvaluationNotFound or BadBundle.
+        """
+        if version not in self._evaluations:
+            self.card(version)
+            try:
+                content = self._read(version, EVALUATION_FILE)
+            except ModelNotFound as error:
+                raise EvaluationNotFound(f"{version} came without {EVALUATION_FILE}.") from error
+            self._evaluations[version] = evaluation.read(content)
+        return self._evaluations[version]
 
     def bundle(self, version: str) -> Bundle:
         """A version, verified by SHA-256; raises ModelNotFound or BadBundle."""

@@ -1,4 +1,11 @@
-"""What was found in recordings: objects under ``results/`` in the artifacts bucket."""
+"""What was found in recordings: objects in the artifacts bucket.
+
+================================  ==========================================================
+``results/<recording>/<digest>/``  detections in each format
+``clips/<recording>/``             audio around detections, and of doubts; a rule removes it
+``parts/<recording>/<digest>/``    what was heard of a recording so far; a rule removes it
+================================  ==========================================================
+"""
 
 from __future__ import annotations
 
@@ -6,34 +13,63 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from earshot.errors import ResultsNotFound
+from earshot.errors import ClipNotFound, ResultsNotFound
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RESULTS = "results/"
+CLIPS = "clips/"
+PARTS = "parts/"
 
 
 class Results:
-    """Detections and clips. An object is written once, or again with the same content."""
+    """Detections, clips and parts. An object is written once, or again with the same content."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def keep(self, key: str, content: bytes, media_type: str) -> None:
-        """Put an object under RESULTS."""
+        """Put an object."""
         self._client.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=media_type)
 
     def read(self, key: str) -> bytes:
-        """An object that was kept; raises ResultsNotFound when somebody removed it."""
+        """Results that were kept; raises ResultsNotFound when somebody removed them."""
+        content = self.find(key)
+        if content is None:
+            raise ResultsNotFound(
+                f"s3://{self._bucket}/{key} was kept and is no longer there. Put the recording "
+                "into the recordings bucket again."
+            )
+        return content
+
+    def clip(self, key: str) -> bytes:
+        """A clip; raises ClipNotFound."""
+        content = self.find(key)
+        if content is None:
+            raise ClipNotFound(
+                f"There is no clip {key.rpartition('/')[2][:100]!r} any more, or never was: clips "
+                "are kept for a time that the deployment sets (ClipDays). Listen to the recording "
+                "itself, or put it into the recordings bucket again."
+            )
+        return content
+
+    def find(self, key: str) -> bytes | None:
+        """An object, or None."""
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
-                raise ResultsNotFound(
-                    f"s3://{self._bucket}/{key} was kept and is no longer there. Put the recording "
-                    "into the recordings bucket again."
-                ) from error
+                return None
             raise
         return answer["Body"].read()
+
+    def names(self, folder: str) -> set[str]:
+        """What the objects of a folder are called."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=folder
+        )
+        return {
+            one["Key"].removeprefix(folder) for page in pages for one in page.get("Contents", ())
+        }

@@ -18,7 +18,8 @@ REQUESTED, RUNNING, PROMOTED, REJECTED, FAILED = (
 class Standing:
     """How many samples there are, and how far the next training is; who has the training seat.
 
-    ``requested_total`` of them were there when the last training was asked for. By what follows
+    ``requested_total`` of them were there when the last training was asked for, ``requested``
+    of each label, of which some may have gone since. By what follows
     the next request tells what it was made of: the shards' ``revisions``, those at the last one,
     ``marks``, and how many ``removals`` there have been.
     """
@@ -30,12 +31,22 @@ class Standing:
     revisions: dict[str, int] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
     removals: int = 0
+    requested: dict[str, int] = field(default_factory=dict)
 
     @property
     def new(self) -> int:
         """Samples that came since the last training was asked for, and are there."""
         # Read while one is removed, the total may be without it before the other is.
         return max(0, self.total - self.requested_total)
+
+    @property
+    def growth(self) -> dict[str, int]:
+        """By how many samples each label has grown since then; less where some were removed."""
+        grown = {
+            label: self.labels.get(label, 0) - self.requested.get(label, 0)
+            for label in sorted(self.labels | self.requested)
+        }
+        return {label: by for label, by in grown.items() if by}
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,17 @@ from functools import cached_property
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
-from earshot.bundle import Bundle
+from earshot import evaluation
+from earshot.bundle import EVALUATION_FILE, Bundle
 from earshot.detector import Detector
-from earshot.errors import BadBundle, ModelNotFound, NoModel
+from earshot.errors import BadBundle, EvaluationNotFound, ModelNotFound, NoModel
 from earshot.registry import POINTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from earshot.evaluation import Evaluation
     from earshot.registry import Champion, Registry
 
 logger = logging.getLogger(__name__)
@@ -80,10 +82,31 @@ class Serving:
             )
         return self._detector
 
+    def version(self, version: str) -> Detector:
+        """The detector of the version that a card names, whether it is in service or not.
+
+        Raises NoModel, ModelNotFound, or BadBundle when it does not verify or makes no sense.
+        """
+        current = self.detector()
+        if current.card.version == version:
+            return current
+        is_default = self.default is not None and self.default.card.version == version
+        return self.load(None if is_default else version)
+
     @cached_property
     def default(self) -> Bundle | None:
         """The bundle that came with the deployment, or None; raises BadBundle."""
         return Bundle.load(self._default_bundle) if self._default_bundle.is_dir() else None
+
+    def default_evaluation(self) -> Evaluation:
+        """What the default bundle answered; raises EvaluationNotFound or BadBundle."""
+        try:
+            content = (self._default_bundle / EVALUATION_FILE).read_bytes()
+        except OSError as error:
+            raise EvaluationNotFound(
+                f"The default bundle came without {EVALUATION_FILE}: {error}."
+            ) from error
+        return evaluation.read(content)
 
     def load(self, version: str | None) -> Detector:
         """A version, or by None the default bundle, loaded and tried.

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from earshot import tally
 from earshot.recording import moment
 from earshot.table import Table
-from earshot.tally import Tally
+from earshot.tally import Hour, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,6 +54,8 @@ RECENT_DAYS = 1
 # Until then somebody has to read, or a day is lost.
 KEPT_DAYS = 400
 LISTED_DAYS = 30
+# A day to look at and the day before it to compare with.
+LISTED_HOURS = 48
 # A transaction takes a hundred actions.
 DAYS_AT_ONCE = 90
 
@@ -74,10 +76,15 @@ class Recent:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is counted: of all time, by UTC day, and the latest; the newest first."""
+    """All that is counted: of all time, by UTC day, and the latest; the newest first.
+
+    ``hours`` are the latest ``LISTED_HOURS`` by their beginning in ISO 8601, the one that runs
+    first, those in which nothing came included.
+    """
 
     totals: Tally
     days: dict[str, Tally]
+    hours: dict[str, Hour]
     recent: list[Recent]
 
 
@@ -107,8 +114,9 @@ class Statistics:
 
     def count(self, prediction: Prediction, request_id: str = "") -> None:
         """Count a prediction and keep it among the latest, in one write."""
+        now = moment(self._clock())
         recent = Recent(
-            timestamp=moment(self._clock()),
+            timestamp=now,
             request_id=request_id,
             label=prediction.label,
             confidence=prediction.confidence,
@@ -117,7 +125,7 @@ class Statistics:
             duration_s=prediction.duration_s,
             processing_ms=prediction.processing_ms,
         )
-        self._add(tally.of_prediction(prediction), recent)
+        self._add(tally.of_prediction(prediction, hour=int(now[11:13])), recent)
 
     def count_error(self, error: Exception) -> None:
         """Count a recording that was not answered with a label, in one write."""
@@ -177,13 +185,22 @@ class Statistics:
         days: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for item in (*_open(shards, folded), *self._table.last("DAYS", LISTED_DAYS)):
             days[item["sk"]].append(item)
+        tallies = {day: Tally.of(*days[day]) for day in sorted(days, reverse=True)[:LISTED_DAYS]}
         since = moment(self._clock() - RECENT_DAYS * 86_400)
         latest = sorted(_recent(shards), key=lambda recent: recent.timestamp, reverse=True)
         return Report(
             totals=Tally.of(folded, *_open(shards, folded)),
-            days={day: Tally.of(*days[day]) for day in sorted(days, reverse=True)[:LISTED_DAYS]},
+            days=tallies,
+            hours=dict(self._hours(tallies)),
             recent=[recent for recent in latest if recent.timestamp >= since][:RECENT],
         )
+
+    def _hours(self, days: Mapping[str, Tally]) -> Iterable[tuple[str, Hour]]:
+        for back in range(LISTED_HOURS):
+            hour = moment(self._clock() - back * 3600)[: len("YYYY-MM-DDTHH")]
+            day, number = hour.split("T")
+            of_day = days.get(day, Tally({})).by_hour
+            yield f"{hour}:00:00.000Z", of_day[int(number)]
 
     def _read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The folded totals, and every shard's items of yesterday and today."""

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -17,6 +17,7 @@ from earshot.audio import SUFFIXES
 from earshot.errors import BadKey, RecordingTooLarge, UploadNotFound
 from earshot.leftovers import abort_leftovers
 from earshot.names import plain_name
+from earshot.ranges import RangedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -161,6 +162,10 @@ class Store:
             Bucket=self.bucket, Key=stored.key, Range=f"bytes={start}-{stop - 1}", **pinned
         )
         return answer["Body"].read()
+
+    def file(self, stored: Stored) -> BinaryIO:
+        """That version as a file to seek and read in, of which little is held at once."""
+        return cast("BinaryIO", RangedFile(partial(self.read_range, stored), stored.size))
 
     # --- uploads by others ------------------------------------------------------------------
 

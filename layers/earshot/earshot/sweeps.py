@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Repair = Literal[
     "run_published", "run_ended", "seat_freed", "run_requested", "count_corrected",
-    "upload_aborted", "object_received",
+    "upload_aborted", "object_received", "alert_published",
 ]  # fmt: skip
 
 # An item has 400 KB, and who reads that much?

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -100,6 +101,22 @@ class Table:
     def put(self, item: Item) -> None:
         """Write an item, whatever was there."""
         self._client.put_item(TableName=self._name, Item=_serialized(item))
+
+    def put_many(self, items: Iterable[Item]) -> None:
+        """Write items, no two of one key, whatever was there; twenty-five in a round trip.
+
+        Raises RuntimeError when DynamoDB goes on not to take some.
+        """
+        rest = iter(items)
+        while some := list(islice(rest, 25)):
+            wanted: Any = {self._name: [{"PutRequest": {"Item": _serialized(one)}} for one in some]}
+            for attempt in range(1, CONFLICT_TRIES + 1):
+                wanted = self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems")
+                if not wanted:
+                    break
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))
+            else:
+                raise RuntimeError(f"DynamoDB did not take {len(wanted[self._name])} items.")
 
     def delete(self, pk: str, sk: str) -> None:
         """Delete an item, if it is there."""

@@ -13,6 +13,8 @@ name             counts
 ``l<bin>``       predictions whose processing time is in a bin of ``LATENCY_EDGES_MS``
 ``latency``      its sum, in µs
 ``audio``        what was heard, in ms
+``h<hour>``      predictions of an hour of the UTC day, 00 to 23
+``k<hour>``      the sum of their confidences, in millionths
 ``r#<code>``     recordings that were refused: the client's fault
 ``f#<code>``     recordings that could not be heard: the service's fault
 ===============  ==================================================================
@@ -42,8 +44,13 @@ LATENCY_EDGES_MS = (
 )
 _CONFIDENCE_BINS = tuple(f"c{number:02}" for number in range(len(CONFIDENCE_EDGES) - 1))
 _LATENCY_BINS = tuple(f"l{number:02}" for number in range(len(LATENCY_EDGES_MS) - 1))
+_HOURS = tuple(f"{hour:02}" for hour in range(24))
 _FAMILIES = ("n#", "v#", "r#", "f#")
-_FIGURES = {"uncertain", "confidence", "latency", "audio", *_CONFIDENCE_BINS, *_LATENCY_BINS}
+_FIGURES = {
+    *("uncertain", "confidence", "latency", "audio"),
+    *(*_CONFIDENCE_BINS, *_LATENCY_BINS),
+    *(f"{figure}{hour}" for figure in "hk" for hour in _HOURS),
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,19 @@ class Histogram:
                 return low if high == float("inf") else low + (high - low) * (rank - below) / count
             below += count
         return None
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What was predicted in an hour: how often, and the sum of the confidences."""
+
+    predictions: int
+    confidence: float
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """0 to 1; None without predictions."""
+        return self.confidence / self.predictions if self.predictions else None
 
 
 @dataclass(frozen=True)
@@ -176,6 +196,14 @@ class Tally:
         counts = self._bins(_LATENCY_BINS)
         return Histogram(LATENCY_EDGES_MS, counts, self.counts.get("latency", 0) / 1e3)
 
+    @property
+    def by_hour(self) -> tuple[Hour, ...]:
+        """Predictions in the 24 hours of the UTC day, or of all days together."""
+        return tuple(
+            Hour(self.counts.get(f"h{hour}", 0), self.counts.get(f"k{hour}", 0) / 1e6)
+            for hour in _HOURS
+        )
+
     def _family(self, prefix: str) -> dict[str, int]:
         found = {name[2:]: n for name, n in self.counts.items() if name.startswith(prefix)}
         return dict(sorted(found.items()))
@@ -184,16 +212,19 @@ class Tally:
         return tuple(self.counts.get(name, 0) for name in names)
 
 
-def of_prediction(prediction: Prediction) -> dict[str, int]:
-    """What a prediction adds."""
+def of_prediction(prediction: Prediction, hour: int) -> dict[str, int]:
+    """What a prediction in this hour of the UTC day adds."""
+    confidence = round(prediction.confidence * 1e6)
     counts = {
         f"n#{prediction.label}": 1,
         f"v#{prediction.model_version}": 1,
         _bin(_CONFIDENCE_BINS, CONFIDENCE_EDGES, prediction.confidence): 1,
         _bin(_LATENCY_BINS, LATENCY_EDGES_MS, prediction.processing_ms): 1,
-        "confidence": round(prediction.confidence * 1e6),
+        "confidence": confidence,
         "latency": round(prediction.processing_ms * 1e3),
         "audio": round(prediction.duration_s * 1e3),
+        f"h{_HOURS[hour]}": 1,
+        f"k{_HOURS[hour]}": confidence,
     }
     if prediction.decision == "uncertain":
         counts["uncertain"] = 1

@@ -9,17 +9,21 @@ from botocore.config import Config
 from earshot.application import Application
 from earshot.arrivals import Arrivals
 from earshot.catalog import Catalog
+from earshot.chronicle import Chronicle
 from earshot.events import Publisher
 from earshot.holdings import Holdings
+from earshot.incidents import Incidents
 from earshot.ledger import Ledger
 from earshot.letters import Failures
 from earshot.logbook import Logbook
 from earshot.registry import Registry
 from earshot.results import Results
 from earshot.services import Services
+from earshot.services.alerts import Alerts
 from earshot.services.analysis import Analysis
 from earshot.services.imports import Imports
 from earshot.services.models import Models
+from earshot.services.occurrences import Occurrences
 from earshot.services.review import ReviewQueue
 from earshot.services.samples import LabelledClips
 from earshot.services.training import Training
@@ -47,10 +51,12 @@ def wire(settings: Settings, client: Callable[..., Any]) -> Services:
     catalog = Catalog(dynamodb, settings.table)
     serving = Serving(registry, settings.default_bundle, settings.reload_s)
     logbook = Logbook(dynamodb, settings.table)
+    chronicle = Chronicle(dynamodb, settings.table)
     results = Results(s3, settings.artifacts_bucket)
     arrivals = Arrivals(dynamodb, settings.table)
     ledger = Ledger(dynamodb, settings.table)
     publisher = Publisher(client("events"), settings.event_bus)
+    alerts = Alerts(application, Incidents(dynamodb, settings.table), publisher)
     training = Training(catalog, ledger, registry, publisher, settings.retrain_threshold)
     return Services(
         application=application,
@@ -66,7 +72,11 @@ def wire(settings: Settings, client: Callable[..., Any]) -> Services:
             application, store, Holdings(dynamodb, settings.table), arrivals, serving, training
         ),
         imports=Imports(application, store, catalog, arrivals),
-        analysis=Analysis(logbook, store, results, serving, application),
+        analysis=Analysis(
+            logbook, chronicle, store, results, serving, publisher, alerts, application
+        ),
+        alerts=alerts,
+        occurrences=Occurrences(logbook, chronicle),
         reviews=ReviewQueue(logbook, store, results, application),
         uploads=Uploads(application, store, catalog),
         training=training,

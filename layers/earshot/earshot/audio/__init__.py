@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -41,12 +42,13 @@ MAX_FRAMES = 60_000_000
 
 FORMATS = "WAV, FLAC, OGG, MP3, M4A, AAC, Opus or WebM"
 SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".wav", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
     *(".m4a", ".mp4", ".3gp", ".aac", ".webm"),
 )
 
 # Where formats put what they are known by; EBML's mark is that of Matroska as well.
 _MARKS = (
+    ("w64", 0, b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"),
     ("flac", 0, b"fLaC"),
     ("ogg", 0, b"OggS"),
     ("mp4", 4, b"ftyp"),
@@ -55,18 +57,25 @@ _MARKS = (
 
 
 def audio_format(data: bytes) -> str | None:
-    """Tell the kind of audio by content.
+    """Tell the kind of audio by content, as ``file_format`` does."""
+    return file_format(io.BytesIO(data))
 
-    One of ``wav``, ``flac``, ``ogg``, ``mp3``, ``mp4``, ``aac``, ``webm``; None for anything else.
+
+def file_format(file: BinaryIO) -> str | None:
+    """Tell the kind of audio in a file that can seek, by content.
+
+    One of ``wav``, ``w64``, ``flac``, ``ogg``, ``mp3``, ``mp4``, ``aac``, ``webm``; None for
+    anything else.
     """
-    head = data[:12]
+    file.seek(0)
+    head = file.read(16)
     if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
         return "wav"
     for kind, place, mark in _MARKS:
         if head.startswith(mark, place):
             return kind
-    tag = containers.id3_size(data)
-    if containers.is_adts(data[tag : tag + 2]):
+    file.seek(containers.id3_size(head))
+    if containers.is_adts(file.read(2)):
         return "aac"
     # An MPEG frame starts with eleven set bits and, for layer III, the layer bits 01.
     if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
@@ -81,15 +90,41 @@ def decode(data: bytes) -> Waveform:
     TruncatedRecording, RecordingTooShort, RecordingTooLong, UnsupportedSampleRate,
     TooManyChannels, NonFiniteSamples or SamplesOutOfScale.
     """
-    if not data:
+    kind = known_format(io.BytesIO(data))
+    samples, sample_rate = _read(data, kind)
+    check_samples(samples)
+    check_duration(len(samples), sample_rate)
+    return Waveform(samples, sample_rate)
+
+
+def known_format(file: BinaryIO) -> str:
+    """The same as ``file_format``; raises EmptyRecording or UnsupportedFormat."""
+    if not file.seek(0, io.SEEK_END):
         raise EmptyRecording("The file is empty (0 bytes). Send a recording.")
-    kind = audio_format(data)
+    kind = file_format(file)
     if kind is None:
         raise UnsupportedFormat(
             f"The content is not audio that Earshot reads. Send {FORMATS}; "
             "the file's name and content type are not looked at."
         )
-    samples, sample_rate = _read(data, kind)
+    return kind
+
+
+def check_header(sample_rate: int, channels: int) -> None:
+    """Raises UnsupportedSampleRate or TooManyChannels."""
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        raise UnsupportedSampleRate(
+            f"The sample rate is {sample_rate} Hz; between {MIN_SAMPLE_RATE} and "
+            f"{MAX_SAMPLE_RATE} Hz can be used."
+        )
+    if channels > MAX_CHANNELS:
+        raise TooManyChannels(
+            f"The recording has {channels} channels; at most {MAX_CHANNELS} can be mixed to mono."
+        )
+
+
+def check_samples(samples: Samples) -> None:
+    """Raises NonFiniteSamples or SamplesOutOfScale; there is at least one sample."""
     peak = max(samples.max(), -samples.min())
     if not np.isfinite(peak):
         raise NonFiniteSamples(
@@ -100,23 +135,28 @@ def decode(data: bytes) -> Waveform:
             f"Samples reach {peak:.3g} times full scale. Export the recording as "
             "integer PCM, or divide the samples so that they lie within ±1."
         )
-    if len(samples) < MIN_DURATION_S * sample_rate:
+
+
+def check_duration(frames: int, sample_rate: int) -> None:
+    """Raises EmptyRecording or RecordingTooShort."""
+    if not frames:
+        raise EmptyRecording("The file holds no samples. Send a recording with sound.")
+    if frames < MIN_DURATION_S * sample_rate:
         raise RecordingTooShort(
-            f"The recording lasts {len(samples) / sample_rate:.4f} s; "
+            f"The recording lasts {frames / sample_rate:.4f} s; "
             f"at least {MIN_DURATION_S} s are needed."
         )
-    return Waveform(samples, sample_rate)
 
 
 def _read(data: bytes, kind: str) -> tuple[Samples, int]:
     """Decode to mono float32 ``[n]`` and the rate, with the limits checked before the samples."""
-    if containers.is_cut(data, kind):
+    if containers.is_cut(io.BytesIO(data), kind):
         raise TruncatedRecording(
             f"The {kind} file is cut short: by its own structure it goes on after the "
             f"{len(data)} bytes it has. Upload it again."
         )
     with _opened(data, kind) as track:
-        _check_header(track.sample_rate, track.channels)
+        check_header(track.sample_rate, track.channels)
         limit = min(int(MAX_DURATION_S * track.sample_rate), MAX_FRAMES)
         if track.promised > limit:
             raise _too_long(track.promised, limit, track.sample_rate)
@@ -131,9 +171,13 @@ def _read(data: bytes, kind: str) -> tuple[Samples, int]:
     return samples, track.sample_rate
 
 
+def needs_ffmpeg(file: BinaryIO, kind: str) -> bool:
+    """Whether libsndfile, as its wheels have it, does not read this; FLAC in Ogg it does not."""
+    return kind in ("mp4", "aac", "webm") or (kind == "ogg" and containers.is_ogg_flac(file))
+
+
 def _opened(data: bytes, kind: str) -> AbstractContextManager[Track]:
-    # libsndfile as its wheels have it knows no FLAC in Ogg, whose first packet starts so.
-    if kind in ("mp4", "aac", "webm") or (kind == "ogg" and data[28:33] == b"\x7fFLAC"):
+    if needs_ffmpeg(io.BytesIO(data), kind):
         from earshot.audio import ffmpeg  # PyAV takes 70 ms and 17 MB
 
         return ffmpeg.opened(data, kind)
@@ -154,18 +198,6 @@ def _mono(blocks: Iterator[Samples], limit: int, sample_rate: int) -> Samples:
             block.mean(axis=1, out=samples[start:length])
     samples.resize(length, refcheck=False)
     return samples
-
-
-def _check_header(sample_rate: int, channels: int) -> None:
-    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
-        raise UnsupportedSampleRate(
-            f"The sample rate is {sample_rate} Hz; between {MIN_SAMPLE_RATE} and "
-            f"{MAX_SAMPLE_RATE} Hz can be used."
-        )
-    if channels > MAX_CHANNELS:
-        raise TooManyChannels(
-            f"The recording has {channels} channels; at most {MAX_CHANNELS} can be mixed to mono."
-        )
 
 
 def _too_long(frames: int, limit: int, sample_rate: int) -> RecordingTooLong:

@@ -5,17 +5,23 @@ A decoder is content with the part of a file that it gets, so the containers hav
 
 from __future__ import annotations
 
+import io
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from earshot.recording import Samples
 
-# RIFF sizes that a streaming writer leaves when it does not know the length.
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF)
+# RIFF sizes that a streaming writer leaves when it does not know the length; the last is SoX's.
+_UNTOLD = 0xFFFFFFFF
+_UNKNOWN_SIZES = (0, _UNTOLD, (1 << 64) - 1, 0x7FFFFFFF, 0x7FFFF000)
+# More than any recorder writes; a file of nothing but chunks would take hours to walk.
+_MOST_CHUNKS = 4096
+# The largest page there is: 27 bytes, 255 segment sizes and 255 segments of 255 bytes.
+_OGG_PAGE = 27 + 255 + 255 * 255
 # Matroska's elements that hold the sound (RFC 9559): the segment, and the clusters in it.
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 
@@ -34,22 +40,50 @@ class Track:
     blocks: Iterator[Samples]
 
 
-def is_cut(data: bytes, kind: str) -> bool:
-    """Whether a file of one of ``audio_format``'s kinds ends before its structure does.
+def is_cut(file: BinaryIO, kind: str) -> bool:
+    """Whether a file of one of ``file_format``'s kinds ends before its structure does.
 
     Not told for ``flac`` and ``mp3``, which have no sizes; ``mp4`` has a module of its own. A file
     that was streamed, without sizes or an end mark, may be cut between two packets unnoticed.
+    Of ``aac`` and ``webm`` all is read.
     """
     match kind:
-        case "wav":
-            return _is_wav_cut(data)
+        case "wav" | "w64":
+            return _is_wave_cut(file, kind)
         case "ogg":
-            return _is_ogg_cut(data)
+            return _is_ogg_cut(_last(file, 2 * _OGG_PAGE))
         case "aac":
-            return _is_adts_cut(data)
+            return _is_adts_cut(_all(file))
         case "webm":
-            return _is_webm_cut(data)
+            return _is_webm_cut(_all(file))
     return False
+
+
+def amendment(file: BinaryIO, kind: str) -> tuple[int, bytes] | None:
+    """What a header lacks that was never finished: where it is to say what, or None.
+
+    A recorder writes a 0 for the length and fills it in at the end, unless its battery dies.
+    libsndfile takes a WAV at its word then, and cannot seek in a FLAC.
+    """
+    if kind == "flac":
+        # STREAMINFO's count of samples, 36 bits (RFC 9639, section 8.2).
+        file.seek(21)
+        count = file.read(5)
+        if len(count) == 5 and not count[0] & 0x0F and not any(count[1:]):
+            return 21, bytes([count[0] | 0x0F]) + b"\xff" * 4
+    if kind in ("wav", "w64"):
+        data = _find_data(file, kind)
+        left = _size(file) - data.body if data else 0
+        if data and data.size in _UNKNOWN_SIZES and left > 0:
+            left = min(left, (1 << 8 * struct.calcsize(data.layout)) - 1)
+            return data.size_at, struct.pack(data.layout, left + data.counted)
+    return None
+
+
+def is_ogg_flac(file: BinaryIO) -> bool:
+    """Whether an Ogg file's first packet is FLAC's."""
+    file.seek(28)
+    return file.read(5) == b"\x7fFLAC"
 
 
 def id3_size(data: bytes) -> int:
@@ -67,19 +101,71 @@ def is_adts(head: bytes) -> bool:
     return len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
 
 
-def _is_wav_cut(data: bytes) -> bool:
-    """Whether the ``data`` chunk of a RIFF file claims more bytes than the file holds."""
-    order = ">" if data[:4] == b"RIFX" else "<"
-    at = 12
-    while at + 8 <= len(data):
-        name, size = data[at : at + 4], struct.unpack_from(order + "I", data, at + 4)[0]
-        if name == b"data":
-            if data[:4] == b"RF64" and data[12:16] == b"ds64" and len(data) >= 36:
-                # The 64-bit sizes: of the file, then of the data (EBU Tech 3306).
-                size = struct.unpack_from("<Q", data, 28)[0]
-            return size not in _UNKNOWN_SIZES and at + 8 + size > len(data)
-        at += 8 + size + (size & 1)
-    return True
+def _size(file: BinaryIO) -> int:
+    return file.seek(0, io.SEEK_END)
+
+
+def _last(file: BinaryIO, size: int) -> bytes:
+    file.seek(max(0, _size(file) - size))
+    return file.read()
+
+
+def _all(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The sound in a WAV or W64: where it starts, its size as claimed, and where that is claimed.
+
+    ``layout`` is that of the claim, in struct's terms; ``counted`` what it counts of the header.
+    """
+
+    body: int
+    size: int
+    size_at: int
+    layout: str
+    counted: int = 0
+
+
+def _find_data(file: BinaryIO, kind: str) -> _Data | None:
+    """Walk the chunks of a WAV (RIFF, RIFX, RF64) or W64 to the sound; None when there is none."""
+    file.seek(0)
+    mark = file.read(4)
+    at, id_size, layout = 12, 4, ">I" if mark == b"RIFX" else "<I"
+    if kind == "w64":
+        at, id_size, layout = 40, 16, "<Q"
+    counted = id_size + 8 if kind == "w64" else 0
+    long: _Data | None = None
+    for _ in range(_MOST_CHUNKS):
+        file.seek(at)
+        head = file.read(id_size + struct.calcsize(layout) + 16)
+        body = id_size + struct.calcsize(layout)
+        if len(head) < body:
+            return None
+        size = struct.unpack_from(layout, head, id_size)[0] - counted
+        if head[:4] == b"data":
+            if long and size == _UNTOLD:
+                return replace(long, body=at + body)
+            return _Data(at + body, max(0, size), at + id_size, layout, counted)
+        if size < 0:
+            return None
+        if mark == b"RF64" and head[:4] == b"ds64" and len(head) >= body + 16:
+            # The 64-bit sizes: of the file, then of the data (EBU Tech 3306).
+            claimed = struct.unpack_from("<Q", head, body + 8)[0]
+            long = _Data(0, claimed, at + body + 8, "<Q")
+        # W64's chunks start at multiples of 8 bytes, RIFF's at even ones.
+        at += body + size + (-size % (8 if kind == "w64" else 2))
+    return None
+
+
+def _is_wave_cut(file: BinaryIO, kind: str) -> bool:
+    """Whether the sound claims more bytes than the file holds."""
+    data = _find_data(file, kind)
+    if data is None:
+        return True
+    return data.size not in _UNKNOWN_SIZES and data.body + data.size > _size(file)
 
 
 def _is_ogg_cut(data: bytes) -> bool:

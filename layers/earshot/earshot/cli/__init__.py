@@ -27,6 +27,7 @@ __all__ = ["AsJson", "Endpoint", "app", "main", "s3"]
 GROUP = "earshot.commands"
 OWN = {
     "predict": "earshot.cli.predict:predict",
+    "analyze": "earshot.cli.analyze:analyze",
     "upload": "earshot.cli.upload:upload",
     "samples": "earshot.cli.samples:samples",
     "retrain": "earshot.cli.training:retrain",
@@ -34,8 +35,10 @@ OWN = {
     "models": "earshot.cli.models:app",
     "status": "earshot.cli.status:status",
     "metrics": "earshot.cli.metrics:metrics",
+    "alerts": "earshot.cli.alerts:app",
     "token": "earshot.cli.token:app",
     "dlq": "earshot.cli.dlq:app",
+    "cost": "earshot.cli.cost:cost",
     "config": "earshot.cli.config:app",
 }
 

@@ -1,4 +1,4 @@
-"""``earshot dlq``: what ingest gave up, and why; sent back or discarded by the stack's operator."""
+"""``earshot dlq``: what was given up, and why; sent back or discarded by the stack's operator."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Arrivals that could not be taken in: list, send back or discard them, by your own AWS "
-    "credentials.",
+    help="Arrivals that could not be taken in, and alerts that the webhook did not take: list, "
+    "send back or discard them, by your own AWS credentials.",
 )
 
 Queue = Annotated[
     str,
     typer.Option(
-        envvar="EARSHOT_DLQ", help="The stack's output IngestDeadLettersUrl, or the queue's name."
+        envvar="EARSHOT_DLQ",
+        help="The stack's output IngestDeadLettersUrl or AlertDeadLettersUrl, or the queue's name; "
+        "ingest and alerts are those of the local stack.",
     ),
 ]
 Table = Annotated[str, typer.Option(envvar="EARSHOT_TABLE", help="The stack's output TableName.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="As `earshot dlq list` says.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
-LOCAL_QUEUE = "earshot-ingest-dlq"
-NO_REASON = "None was kept: ingest did not survive it. It ran out of time or memory."
+LOCAL_QUEUES = {"ingest": "earshot-ingest-dlq", "alerts": "earshot-alerts-dlq"}
+NO_REASON = "None was kept: its function did not survive it. It ran out of time or memory."
 
 
 @app.command("list")
 def list_letters(
-    queue: Queue = LOCAL_QUEUE,
+    queue: Queue = "ingest",
     table: Table = "earshot",
     endpoint_url: Endpoint = None,
     as_json: AsJson = False,
@@ -65,12 +67,12 @@ def list_letters(
 def retry(
     ids: Ids = None,
     everything: All = False,
-    queue: Queue = LOCAL_QUEUE,
+    queue: Queue = "ingest",
     table: Table = "earshot",
     endpoint_url: Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send dead letters back to ingest, once what they failed by is mended."""
+    """Send dead letters back to where they come from, once what they failed by is mended."""
     chosen = _chosen(ids, everything)
     handled = _dead_letters(queue, table, endpoint_url).retry(chosen)
     _report("retried", handled, as_json)
@@ -81,7 +83,7 @@ def discard(
     ids: Ids = None,
     everything: All = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    queue: Queue = LOCAL_QUEUE,
+    queue: Queue = "ingest",
     table: Table = "earshot",
     endpoint_url: Endpoint = None,
     as_json: AsJson = False,
@@ -106,6 +108,7 @@ def _chosen(ids: list[str] | None, everything: bool) -> set[str] | None:
 
 def _dead_letters(queue: str, table: str, endpoint_url: str | None) -> DeadLetters:
     client = sqs(endpoint_url)
+    queue = LOCAL_QUEUES.get(queue, queue)
     url = queue if "://" in queue else client.get_queue_url(QueueName=queue)["QueueUrl"]
     return DeadLetters(client, url, Failures(dynamodb(endpoint_url), table))
 

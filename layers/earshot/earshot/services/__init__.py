@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from earshot.audio import decode
 from earshot.errors import BadArchive, BadKey, BadRecording, BadSample, RecordingTooLarge
 from earshot.explanation import explain
+from earshot.listening import always
 from earshot.recording import Outcome, Refusal, now
 from earshot.services.sweep import Sweep
 from earshot.serving import heard_at_once
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from earshot.letters import Failures
     from earshot.recording import Prediction
     from earshot.registry import Registry
+    from earshot.services.alerts import Alerts
     from earshot.services.analysis import Analysis
     from earshot.services.imports import Imports
     from earshot.services.models import Models
+    from earshot.services.occurrences import Occurrences
     from earshot.services.review import ReviewQueue
     from earshot.services.samples import LabelledClips
     from earshot.services.training import Training
@@ -63,6 +66,8 @@ class Services:
     samples: LabelledClips
     imports: Imports
     analysis: Analysis
+    alerts: Alerts
+    occurrences: Occurrences
     reviews: ReviewQueue
     uploads: Uploads
     training: Training
@@ -118,6 +123,7 @@ class Services:
             registry=self.registry,
             serving=self.serving,
             analysis=self.analysis,
+            alerts=self.alerts,
             arrivals=self.arrivals,
             statistics=self.statistics,
             sweeps=self.sweeps,
@@ -126,8 +132,10 @@ class Services:
 
     # --- ingest ----------------------------------------------------------------------------
 
-    def receive(self, key: str) -> Outcome:
+    def receive(self, key: str, goes_on: Callable[[], bool] = always) -> Outcome:
         """Act on an object that appeared in the recordings bucket; safe to repeat.
+
+        A recording is heard as long as ``goes_on`` says yes; then an event asks for the rest.
 
         What is wrong with the object itself is recorded as a refusal. What is wrong with the
         world (S3, DynamoDB) is raised, for the queue to try again.
@@ -138,7 +146,7 @@ class Services:
             if key.startswith(SAMPLES):
                 return self.samples.settle(key)
             if key.startswith(RECORDINGS):
-                return self._analyse(key)
+                return self._analyse(key, goes_on)
             if key.startswith(IMPORTS):
                 return self.imports.unpack(key)
             raise BadKey(
@@ -153,7 +161,7 @@ class Services:
                 return Outcome(key, "gone", "it was deleted before it was read")
             raise
 
-    def forget(self, key: str) -> Outcome:
+    def forget(self, key: str, goes_on: Callable[[], bool] = always) -> Outcome:
         """Act on an object that was deleted from the recordings bucket; safe to repeat.
 
         If there is one at its key now, that is received: an old version was deleted, or a delete
@@ -162,13 +170,15 @@ class Services:
         """
         is_ours = key.startswith((SAMPLES, RECORDINGS, IMPORTS))
         if key.startswith(SAMPLES) or (is_ours and self.store.size(key) is not None):
-            return self.receive(key)
+            return self.receive(key, goes_on)
         self.arrivals.forgive(key)
         return Outcome(key, "gone", "it was deleted")
 
-    def _analyse(self, key: str) -> Outcome:
+    def _analyse(self, key: str, goes_on: Callable[[], bool]) -> Outcome:
         """Detect what is in a recording; while there is no model, record that it came in."""
-        record = self.analysis.receive(key)
+        record = self.analysis.receive(key, goes_on)
+        if record.state == "analysing" and not record.code:
+            return Outcome(key, "analysing", f"{record.progress or 0:.0%} of it is heard")
         if record.state != "analysed":
             return Outcome(key, "recorded", record.reason or "")
         return Outcome(key, "analysed", f"{sum(record.detections.values())} detections")

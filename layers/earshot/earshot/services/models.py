@@ -13,6 +13,7 @@ from earshot.events import ModelPromoted
 
 if TYPE_CHECKING:
     from earshot.bundle import ModelCard
+    from earshot.evaluation import Evaluation
     from earshot.events import Publisher
     from earshot.registry import Champion, Registry
     from earshot.serving import Serving
@@ -21,6 +22,21 @@ logger = logging.getLogger(__name__)
 
 # How many versions a list shows.
 LISTED = 50
+# What the default bundle is called where its own version cannot be read.
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The cards of the latest versions, and why others of them cannot be read, by version.
+
+    The newest come first, the default bundle last. ``champion`` is the version that is to serve.
+    """
+
+    cards: list[ModelCard]
+    unreadable: dict[str, str]
+    champion: str | None
+    pointer: Champion | None
 
 
 @dataclass(frozen=True)
@@ -96,7 +112,8 @@ class Models:
         """
         pointer = self._pointer(expected)
         undone = pointer.undone() if pointer else None
-        if undone is None or (undone.previous is None and self.serving.default is None):
+        default, fault = self._default()
+        if undone is None or (undone.previous is None and not (default or fault)):
             raise NothingToRollBackTo(
                 "No version served before this one. Promote a version of GET /models by its name."
             )
@@ -114,18 +131,42 @@ class Models:
 
     def _pointed(self, version: str) -> str | None:
         """How the pointer names a version: the default bundle's is None."""
-        default = self.serving.default
-        return None if default and default.card.version == version else version
+        default, _ = self._default()
+        return None if default and default.version == version else version
 
-    def cards(self) -> list[ModelCard]:
-        """The cards of the latest versions, the newest first, the default bundle's last."""
-        cards = self.registry.latest(LISTED)
-        default = self.serving.default
-        return [*cards, default.card] if default else cards
+    def _default(self) -> tuple[ModelCard | None, str]:
+        """The default bundle's card, or why it cannot be read: the other versions can be."""
+        try:
+            bundle = self.serving.default
+        except BadBundle as error:
+            return None, str(error)
+        return (bundle.card if bundle else None), ""
+
+    def listing(self) -> Listing:
+        """The latest versions."""
+        found = self.registry.latest(LISTED)
+        default, fault = self._default()
+        cards = [card for card in found.values() if not isinstance(card, str)]
+        unreadable = {version: why for version, why in found.items() if isinstance(why, str)}
+        pointer = self.registry.champion()
+        champion = pointer.version if pointer else None
+        return Listing(
+            cards=[*cards, default] if default else cards,
+            unreadable=unreadable | ({DEFAULT: fault} if fault else {}),
+            champion=champion or (default.version if default else None),
+            pointer=pointer,
+        )
 
     def card(self, version: str) -> ModelCard:
-        """One version's card; raises ModelNotFound."""
-        default = self.serving.default
-        if default and default.card.version == version:
-            return default.card
-        return self.registry.card(version)
+        """One version's card; raises ModelNotFound or BadBundle."""
+        default, _ = self._default()
+        return default if default and default.version == version else self.registry.card(version)
+
+    def evaluation(self, version: str) -> Evaluation:
+        """What a version answered to its held-out clips.
+
+        Raises ModelNotFound, EvaluationNotFound or BadBundle.
+        """
+        if self._pointed(version) is None:
+            return self.serving.default_evaluation()
+        return self.registry.evaluation(version)

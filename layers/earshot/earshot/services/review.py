@@ -39,8 +39,8 @@ class ReviewQueue:
         return self._logbook.reviews(limit)
 
     def clip(self, review: str) -> bytes:
-        """The stretch's audio, a WAV file; raises ReviewNotFound or ResultsNotFound."""
-        return self._results.read(self._logbook.review(review).clip)
+        """The stretch's audio, a WAV file; raises ReviewNotFound or ClipNotFound."""
+        return self._results.clip(self._logbook.review(review).clip)
 
     def decide(self, review: str, verdict: Verdict, label: str | None, by: str) -> Review:
         """Record what a person said, and make it a sample unless it was rejected.
@@ -50,7 +50,7 @@ class ReviewQueue:
         call again does the rest. The same verdict again changes nothing.
 
         Raises ReviewNotFound, ReviewConflict when there is another verdict, BadKey or UnknownLabel
-        for a label that no sample could have, and ResultsNotFound.
+        for a label that no sample could have, and ClipNotFound.
         """
         asked = self._logbook.review(review)
         named = None
@@ -68,16 +68,16 @@ class ReviewQueue:
             )
         if self._logbook.is_waiting(asked):
             if asked.sample:
-                clip = self._results.read(asked.clip)
+                clip = self._results.clip(asked.clip)
                 self._store.write([(asked.sample, len(clip), io.BytesIO(clip))])
             self._logbook.close(asked)
         return asked
 
     def _decided(self, asked: Review, verdict: Verdict, named: str | None, by: str) -> Review:
-        """The review with its verdict; raises ResultsNotFound when there is nothing to learn."""
+        """The review with its verdict; raises ClipNotFound when there is nothing to learn."""
         sample = None
         if named is not None:
-            self._results.read(asked.clip)
+            self._results.clip(asked.clip)
             sample = _sample_key(asked, named)
         return replace(
             asked,

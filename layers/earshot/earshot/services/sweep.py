@@ -14,7 +14,8 @@ looks after, do no harm.
 ``count_corrected``      a shard's count of a label was not what the catalog has
 ``upload_aborted``       an upload in parts was begun and left
 ``object_received``      a recording waited for a model that is there now, or an object's
-                         event was lost for good: it was taken in
+                         event was lost for good: it was taken in, or gone on with
+``alert_published``      an alert was raised, and nobody was told of it
 =======================  =====================================================================
 """
 
@@ -25,11 +26,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from earshot.errors import NoModel, RunNotFound
 from earshot.ledger import SILENCE_S
+from earshot.listening import always
 from earshot.recording import moment
 from earshot.runs import REQUESTED, RUNNING
 from earshot.sweeps import SweepReport
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from earshot.recording import FieldRecording, Outcome
     from earshot.registry import Registry
     from earshot.runs import Run
+    from earshot.services.alerts import Alerts
     from earshot.services.analysis import Analysis
     from earshot.services.training import Training
     from earshot.serving import Serving
@@ -65,6 +68,8 @@ PUBLICATIONS = 7
 ATTEMPTS = 4
 # Of the latest runs; only one is under way at a time.
 RUNS = 10
+
+ALERTS = 50
 
 # A shard is counted anew once a day, for DynamoDB bills whole samples: 4.5 KB for one of a single
 # window. 5,000 are some 5,600 read units, a fourteenth of a cent; 100,000 cost 1.4 cents a day.
@@ -119,20 +124,23 @@ class Sweep:
     registry: Registry
     serving: Serving
     analysis: Analysis
+    alerts: Alerts
     arrivals: Arrivals
     statistics: Statistics
     sweeps: Sweeps
-    receive: Callable[[str], Outcome]
+    receive: Callable[[str, Callable[[], bool]], Outcome]
     clock: Callable[[], float] = time.time
 
-    def run(self) -> SweepReport:
+    def run(self, goes_on: Callable[[], bool] = always) -> SweepReport:
         """Do one sweep; what fails is told in the report, and keeps nothing else from being done.
 
-        Raises what keeps the report itself from being written.
+        Recordings are heard as long as ``goes_on`` says yes, and then left to ingest. Raises what
+        keeps the report itself from being written.
         """
         last = self.sweeps.last()
         log = _Log(moment(self.clock()), last.place if last else "")
         steps: dict[str, Callable[[_Log], None]] = {
+            "publish alerts": self._publish_alerts,
             "end runs that lost their seat": self._end_strays,
             "look after the run under way": self._look_after_run,
             "ask for a training that is due": self._request_if_due,
@@ -143,8 +151,8 @@ class Sweep:
             steps["abort uploads that were left"] = self._abort_leftovers
             steps["add up the statistics of past days"] = self._fold_statistics
         # Last, for it is the most work, and on what others have sent.
-        steps["take in recordings that wait"] = self._take_in_recordings
-        steps["take in archives that were left"] = self._take_in_archives
+        steps["take in recordings that wait"] = partial(self._take_in_recordings, goes_on)
+        steps["take in archives that were left"] = partial(self._take_in_archives, goes_on)
         for what, step in steps.items():
             try:
                 step(log)
@@ -153,6 +161,16 @@ class Sweep:
         report = log.report()
         self.sweeps.keep(report)
         return report
+
+    # --- alerts ----------------------------------------------------------------------------
+
+    def _publish_alerts(self, log: _Log) -> None:
+        """Publish alerts whose recordings were given up, or not heard again yet."""
+        for alert in self.alerts.incidents.unpublished(ALERTS):
+            if self.clock() < _seconds(alert.raised_at) + UNPUBLISHED_S:
+                return
+            self.alerts.publish(alert)
+            log.did("alert_published", f"Alert {alert.alert} had not been published.")
 
     # --- training --------------------------------------------------------------------------
 
@@ -249,7 +267,7 @@ class Sweep:
             for key in place.abandon_leftovers(before):
                 log.did("upload_aborted", f"The upload of {key} was begun and left.")
 
-    def _take_in_recordings(self, log: _Log) -> None:
+    def _take_in_recordings(self, goes_on: Callable[[], bool], log: _Log) -> None:
         """Receive the recordings that wait on the next page that has some."""
         hears = cache(self._hears)
         for _ in range(PAGES):
@@ -260,16 +278,16 @@ class Sweep:
                 # What would kill this process is not to be the next one's first, too.
                 self.sweeps.keep(log.report())
             for record in waiting:
-                self._take_in(record.key, log)
+                self._take_in(record.key, goes_on, log)
             if waiting or not rest:
                 return
 
     def _waits_in_vain(self, record: FieldRecording, hears: Callable[[], bool]) -> bool:
-        if record.state != "received":
+        if record.state not in ("received", "analysing"):
             return False
         if record.code == NoModel.code:
             return hears()
-        return self.clock() - _seconds(record.received_at) > STUCK_S
+        return self.clock() - _seconds(record.progress_at or record.received_at) > STUCK_S
 
     def _hears(self) -> bool:
         try:
@@ -278,19 +296,19 @@ class Sweep:
             return False
         return True
 
-    def _take_in_archives(self, log: _Log) -> None:
+    def _take_in_archives(self, goes_on: Callable[[], bool], log: _Log) -> None:
         for record in self.arrivals.imports(ARCHIVES):
             age_s = self.clock() - _seconds(record.at)
             if record.state == "unpacking" and STUCK_S < age_s < GIVEN_UP_S:
-                self._take_in(record.key, log)
+                self._take_in(record.key, goes_on, log)
 
-    def _take_in(self, key: str, log: _Log) -> None:
+    def _take_in(self, key: str, goes_on: Callable[[], bool], log: _Log) -> None:
         try:
-            outcome = self.receive(key)
+            outcome = self.receive(key, goes_on)
         except Exception as error:
             log.could_not(f"take in {key}", error)
             return
-        if outcome.state in ("analysed", "unpacked", "refused"):
+        if outcome.state in ("analysing", "analysed", "unpacked", "refused"):
             log.did("object_received", f"{key} was left, and is {outcome.state} now.")
 
 

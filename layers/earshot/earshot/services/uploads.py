@@ -38,17 +38,18 @@ if TYPE_CHECKING:
 
     from earshot.application import Application
     from earshot.catalog import Catalog
+    from earshot.runs import Standing
     from earshot.store import Store
 
 Kind = Literal["sample", "recording", "archive"]
 
-# A day of 384 kHz, 16-bit, mono is 66 GB.
-MAX_RECORDING_BYTES = 100_000_000_000
 # What is larger goes in parts: a form starts anew when it is cut off.
 MAX_FORM_BYTES = 100_000_000
 # S3 takes 10,000 parts of 5 MiB and more; a list of 1,000 addresses still fits into one answer.
 MAX_PARTS = 1_000
 MIN_PART_BYTES = 16 << 20
+# S3 takes 5 GiB in a part. A day of 384 kHz, 16-bit, mono is 66 GB.
+MAX_RECORDING_BYTES = MAX_PARTS * (5 << 30)
 EXPIRES_S = 3_600
 # S3's own limit.
 MAX_KEY_BYTES = 1_024
@@ -230,7 +231,7 @@ class Uploads:
         """
         label = self._label(label) if label is not None else None
         group = group_name(recording) if recording else None
-        known = () if label else self._known_labels()
+        known = () if label else self.known_labels(self.catalog.standing())
         taken: dict[str, Received] = {}
         received, objects, frames = [], [], 0
         for name, data in files:
@@ -293,11 +294,10 @@ class Uploads:
         self.application.check_label(label)
         return label
 
-    def _known_labels(self) -> tuple[str, ...]:
-        is_open = self.application.open_labels
-        # An open application knows the labels that it was taught, too.
-        taught = self.catalog.standing().labels if is_open else ()
-        return (*self.application.labels, *taught)
+    def known_labels(self, standing: Standing) -> list[str]:
+        """The application's labels; an open one knows those that it was taught, too."""
+        taught = standing.labels if self.application.open_labels else ()
+        return [*dict.fromkeys((*self.application.labels, *taught))]
 
 
 def _folder(label: str, group: str | None) -> str:

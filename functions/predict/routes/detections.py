@@ -1,0 +1,97 @@
+"""What was detected in all recordings, by the time that it was heard."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+from earshot.recording import Occurrence, moment
+from earshot.services.occurrences import Wanted
+from fastapi import APIRouter, Query
+
+from predict.problems import InvalidRequest
+from predict.requests import UseCases
+from predict.schemas import recordings as schemas
+
+router = APIRouter(tags=["recordings"])
+
+DAY_S = 86_400
+DEFAULT_DAYS = 30
+MOST_DAYS = 366
+# The first second of 2100; what is said to be heard later nobody takes for a time.
+LAST_S = 4_102_444_800
+
+# What ``next`` looks like: a time, a recording, its results, and a number.
+PLACE = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z_[0-9a-f]{16}_[0-9a-f]{12}_\d{7}$"
+
+
+@router.get("/detections")
+def detections(
+    services: UseCases,
+    label: Annotated[
+        str | None, Query(min_length=1, max_length=200, description="Only those of a label.")
+    ] = None,
+    site: Annotated[
+        str | None, Query(min_length=1, max_length=200, description="Only those of a site.")
+    ] = None,
+    since: Annotated[
+        datetime | None, Query(description="From then on; by default 30 days before `until`.")
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        Query(
+            description="Before then, at most 366 days after `since`; by default tomorrow: a "
+            "recorder's clock may be ahead."
+        ),
+    ] = None,
+    min_confidence: Annotated[
+        float, Query(ge=0, le=1, description="Only those that peak at it or above.")
+    ] = 0.0,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many at once.")] = 50,
+    cursor: Annotated[
+        str | None, Query(pattern=PLACE, description="`next` of the page before.")
+    ] = None,
+) -> schemas.Occurrences:
+    """What was detected in all recordings, the latest first, by the time that it was heard.
+
+    A time without an offset is taken as UTC.
+    """
+    first, last = _span(since, until)
+    wanted = Wanted(first, last, label, site, min_confidence)
+    found, rest = services.occurrences.latest(wanted, limit, cursor or "")
+    return schemas.Occurrences(detections=[_told(one) for one in found], next=rest)
+
+
+def _span(since: datetime | None, until: datetime | None) -> tuple[str, str]:
+    """The first moment and the last; raises InvalidRequest."""
+    last = _seconds(until) if until else time.time() + DAY_S
+    first = _seconds(since) if since else last - DEFAULT_DAYS * DAY_S
+    if not 0 <= last - first <= MOST_DAYS * DAY_S:
+        raise InvalidRequest(
+            f"query.since: It is {(last - first) / DAY_S:.1f} days before `until`. Between 0 and "
+            f"{MOST_DAYS} days can be asked for at once."
+        )
+    return moment(min(max(first, 0), LAST_S)), moment(min(max(last, 0), LAST_S))
+
+
+def _seconds(then: datetime) -> float:
+    return (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()
+
+
+def _told(one: Occurrence) -> schemas.Occurrence:
+    heard = one.detection
+    return schemas.Occurrence(
+        recording=one.recording,
+        key=one.key,
+        site=one.site,
+        label=heard.label,
+        start_s=heard.start_s,
+        end_s=heard.end_s,
+        at=one.at,
+        started_at=one.started_at,
+        peak_confidence=heard.peak_confidence,
+        mean_confidence=heard.mean_confidence,
+        model_version=one.model_version,
+        clip=f"/recordings/{one.recording}/clips/{heard.clip}" if heard.clip else None,
+    )
