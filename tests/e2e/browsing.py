@@ -1,0 +1,101 @@
+"""A running local stack, and what a reader does with its page."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from conftest import REPOSITORY, emulated
+from playwright.sync_api import expect
+
+from infra.local import endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+# A machine that tests in two processes is not quick.
+PATIENCE_MS = 30_000
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a local stack is, and its administrator's token where it asks for one."""
+
+    url: str
+    token: str | None
+    s3: Any
+
+
+def introduction(log: Path) -> str:
+    """What a local stack says of itself, when it is there."""
+    until = time.monotonic() + PATIENCE_MS / 1000
+    while "Ctrl-C stops" not in (said := log.read_text()):
+        assert time.monotonic() < until, said
+        time.sleep(0.05)
+    return said
+
+
+@contextmanager
+def local_site(data: Path, *options: str) -> Iterator[Site]:
+    """A local stack on free ports, for as long as the context lasts."""
+    port, aws_port = endpoint.free_port(), endpoint.free_port()
+    command = [
+        *(sys.executable, "-m", "infra.local", "--no-demo", *options),
+        *("--port", str(port), "--aws-port", str(aws_port), "--data", str(data)),
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    log = data.parent / f"{data.name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=output, stderr=output, env=environment
+        )
+    try:
+        endpoint.wait(port, process)
+        said = re.search(r"EARSHOT_TOKEN=(\S+)", introduction(log))
+        s3 = emulated(f"http://127.0.0.1:{aws_port}", "s3")
+        yield Site(f"http://127.0.0.1:{port}", said and said[1], s3)
+        s3.close()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+@contextmanager
+def visit(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """A reader's browser, with nothing stored in it yet."""
+    with browser.new_context(locale="en-GB", **options) as context:
+        context.set_default_timeout(PATIENCE_MS)
+        yield context
+
+
+def watched(page: Page, faults: list[str]) -> Page:
+    """Have ``faults`` collect what the page's console says is wrong: a broken policy, too."""
+    page.on(
+        "console",
+        lambda message: (
+            faults.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    return page
+
+
+def give(page: Page, name: str, content: bytes) -> None:
+    """Choose a file, as the dialog of the system does."""
+    file = {"name": name, "mimeType": "audio/wav", "buffer": content}
+    page.locator("input[type=file]").set_input_files(file)
+
+
+def drawn(page: Page, number: int = 1) -> None:
+    """Wait until so many spectrograms are painted."""
+    expect(page.locator('[data-drawn="yes"]')).to_have_count(number, timeout=PATIENCE_MS)
