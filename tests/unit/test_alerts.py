@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Aws, encode, pcm, tape
 from earshot.application import AlertRule, Application
@@ -118,6 +119,20 @@ def test_a_recording_with_shots_tells_once_whoever_hears_it_again(
     assert told["clip"].startswith(f"/recordings/{told['recording']}/clips/")
     (listed,), _ = services.alerts.latest(None, None, "", 10)
     assert listed.alert == told["alert"]
+
+
+def test_a_camera_that_writes_over_its_file_alerts_every_time(
+    services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in (10, 11):
+        at = f"2026-11-21T{hour}:00:00.000Z"
+        monkeypatch.setattr("earshot.logbook.now", lambda at=at: at)
+        # Other content each time, whose name does not say when it was recorded.
+        sound = np.concatenate([pcm("gunshot"), np.zeros(hour, np.int16)])
+        aws.s3.put_object(Bucket="recordings", Key="recordings/gate/latest.wav", Body=encode(sound))
+        services.receive("recordings/gate/latest.wav")
+    told = alerts_told(aws)
+    assert [alert["received_at"][11:13] for alert in told] == ["10", "11"]
 
 
 def test_the_clip_of_an_alert_can_be_heard(services: Services, aws: Aws, api: TestClient) -> None:

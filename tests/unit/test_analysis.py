@@ -112,12 +112,18 @@ def test_a_crash_leaves_nothing_half_visible_and_a_repetition_ends_it(
     assert services.analysis.total() == 1
 
 
-def test_other_content_at_the_key_is_another_analysis(services: Services, aws: Aws) -> None:
+def test_other_content_at_the_key_is_another_analysis(
+    services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earshot.logbook.now", lambda: "2026-11-21T10:00:00.000Z")
     drop(services, aws, tape())
     first = only(services)
+    monkeypatch.setattr("earshot.logbook.now", lambda: "2026-11-21T11:00:00.000Z")
     assert drop(services, aws, clip("siren")) == "analysed"
     second = only(services)
-    assert (second.recording, second.received_at) == (first.recording, first.received_at)
+    assert second.recording == first.recording
+    assert second.received_at == "2026-11-21T11:00:00.000Z"
+    assert services.analysis.recordings("ridge", 10)[0] == [second]
     assert second.detections == {"siren": 1}
     assert services.analysis.detections(second.recording).duration_s == 4.0
     assert services.analysis.total() == 1

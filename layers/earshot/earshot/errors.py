@@ -385,7 +385,7 @@ class IncidentContended(Conflict):
 
 
 class ReviewConflict(Conflict):
-    """Somebody reviewed it before, with another verdict."""
+    """Another verdict stands, or none that could be taken back."""
 
     code = "review_conflict"
 

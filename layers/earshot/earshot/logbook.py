@@ -9,6 +9,7 @@
 ``RECORDINGS``                 ``TOTAL``            ``total``, how many there are
 ``REVIEW#<review>``            ``REVIEW``           a stretch of a recording, and its verdict
 ``REVIEWS``                    margin, ``_``, id    an entry for each that waits for a person
+``REVIEWED``                   ``TOTAL``            how many verdicts of each kind stand
 =============================  ===================  ============================================
 
 Lists are read by their entries, a page at a time, never by whole partitions.
@@ -22,7 +23,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from earshot.errors import RecordingNotFound, RecordingReplaced, ReviewNotFound
-from earshot.recording import Doubt, FieldNotes, FieldRecording, Review, now, object_id
+from earshot.recording import (
+    Doubt,
+    FieldNotes,
+    FieldRecording,
+    Review,
+    TakenBack,
+    now,
+    object_id,
+)
 from earshot.table import Table
 
 if TYPE_CHECKING:
@@ -30,9 +39,11 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from earshot.recording import Verdict
     from earshot.table import Item
 
 _FRACTIONS = {"duration_s", "progress"}
+VERDICTS: tuple[Verdict, ...] = ("confirm", "correct", "reject")
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -47,7 +58,7 @@ class Logbook:
     def note(self, key: str, site: str, size: int, version: str) -> FieldRecording:
         """Record that a recording came in, counted once, and answer how far it is.
 
-        Other content at a key that is known starts anew, in its old place in the lists.
+        Other content at a key that is known starts anew, as the latest in the lists.
         """
         recording = object_id(key)
         known = self._find(recording)
@@ -60,20 +71,19 @@ class Logbook:
             size=size,
             version=version,
             state="received",
-            received_at=known.received_at if known else now(),
+            received_at=now(),
         )
         if known:
             noted = self._table.transact(
                 self._table.putting_if(
                     "version = :seen", _recording_item(record), {"seen": known.version}
-                )
+                ),
+                *self._moving(known, record),
             )
         else:
-            entry = f"{record.received_at}_{recording}"
             noted = self._table.transact(
                 self._table.putting_new(_recording_item(record)),
-                self._table.putting({"pk": "LATEST#RECORDINGS", "sk": entry}),
-                self._table.putting({"pk": f"LATEST#RECORDINGS#{site}", "sk": entry}),
+                *(self._table.putting(entry) for entry in _entries(record)),
                 self._table.updating(
                     "RECORDINGS", "TOTAL", "ADD #total :one", {"one": 1}, names={"total": "total"}
                 ),
@@ -159,6 +169,15 @@ class Logbook:
             {"version": record.version},
         )
 
+    def _moving(self, known: FieldRecording, record: FieldRecording) -> list[Item]:
+        """The actions that move a recording's entries to when it came in now."""
+        if known.received_at == record.received_at:
+            return []
+        return [
+            *(self._table.deleting(entry["pk"], entry["sk"]) for entry in _entries(known)),
+            *(self._table.putting(entry) for entry in _entries(record)),
+        ]
+
     # --- the review queue ------------------------------------------------------------------
 
     def reviews(self, limit: int) -> list[Review]:
@@ -180,20 +199,57 @@ class Logbook:
         entry = _waiting(review)
         return self._table.get(entry["pk"], entry["sk"]) is not None
 
+    def reviewed(self) -> dict[Verdict, int]:
+        """How many verdicts of each kind stand."""
+        item = self._table.get("REVIEWED", "TOTAL") or {}
+        return {verdict: int(item.get(verdict, 0)) for verdict in VERDICTS}
+
     def decide(self, review: Review) -> bool:
-        """Record a verdict; False when there is one already."""
+        """Record a verdict and count it; False when there is one, or was since this was read."""
+        when, seen = _as_seen(review)
         return self._table.transact(
-            self._table.putting_if("attribute_not_exists(verdict)", _review_item(review))
+            self._table.putting_if(
+                f"attribute_not_exists(verdict) AND {when}", _review_item(review), seen
+            ),
+            self._counting(review, 1),
         )
 
-    def close(self, review: Review) -> None:
-        """Take it out of the queue."""
+    def close(self, review: Review) -> bool:
+        """Take it out of the queue; False when its verdict stands no more."""
         entry = _waiting(review)
-        self._table.delete(entry["pk"], entry["sk"])
+        when, seen = _as_stands(review)
+        return self._table.transact(
+            self._table.checking(*_review_key(review.review), when, seen),
+            self._table.deleting(entry["pk"], entry["sk"]),
+        )
+
+    def take_back(self, review: Review, undone: Review) -> bool:
+        """Record that the verdict of ``review`` is ``undone``, and put it into the queue again.
+
+        False when that verdict stands no more.
+        """
+        when, seen = _as_stands(review)
+        return self._table.transact(
+            self._table.putting_if(when, _review_item(undone), seen),
+            self._table.putting(_waiting(undone)),
+            self._counting(review, -1),
+        )
+
+    def _counting(self, review: Review, by: int) -> Item:
+        return self._table.updating(
+            "REVIEWED", "TOTAL", "ADD #verdict :by", {"by": by}, names={"verdict": review.verdict or ""}
+        )
 
 
 def _recording_key(recording: str) -> tuple[str, str]:
     return f"RECORDING#{recording}", "RECORDING"
+
+
+def _entries(record: FieldRecording) -> list[Item]:
+    """What a recording is listed by: among all, and among those of its site."""
+    entry = f"{record.received_at}_{record.recording}"
+    lists = ("LATEST#RECORDINGS", f"LATEST#RECORDINGS#{record.site}")
+    return [{"pk": name, "sk": entry} for name in lists]
 
 
 def _review_key(review: str) -> tuple[str, str]:
@@ -203,6 +259,23 @@ def _review_key(review: str) -> tuple[str, str]:
 def _waiting(review: Review) -> Item:
     """The queue's entry; margins have one width, so that text sorts as numbers do."""
     return {"pk": "REVIEWS", "sk": f"{review.doubt.margin:.4f}_{review.review}"}
+
+
+def _as_seen(review: Review) -> tuple[str, Item]:
+    """The condition that no other verdict was taken back since a review was read."""
+    if not review.history:
+        return "attribute_not_exists(history)", {}
+    return "history = :history", {"history": _told(review.history)}
+
+
+def _as_stands(review: Review) -> tuple[str, Item]:
+    """The condition that the verdict of a review still stands."""
+    when, seen = _as_seen(review)
+    return f"reviewed_at = :reviewed_at AND {when}", {"reviewed_at": review.reviewed_at, **seen}
+
+
+def _told(history: tuple[TakenBack, ...]) -> str:
+    return json.dumps([asdict(one) for one in history])
 
 
 def _recording_item(record: FieldRecording) -> dict[str, Any]:
@@ -231,10 +304,16 @@ def _recording(item: dict[str, Any]) -> FieldRecording:
 def _review_item(review: Review) -> dict[str, Any]:
     pk, sk = _review_key(review.review)
     content = {name: value for name, value in asdict(review).items() if value is not None}
-    return {"pk": pk, "sk": sk, **content, "doubt": json.dumps(content["doubt"])}
+    content["doubt"] = json.dumps(content["doubt"])
+    del content["history"]
+    if review.history:
+        content["history"] = _told(review.history)
+    return {"pk": pk, "sk": sk, **content}
 
 
 def _review(item: dict[str, Any]) -> Review:
     content = {name: item[name] for name in Review.__dataclass_fields__ if name in item}
     content["doubt"] = Doubt(**json.loads(content["doubt"]))
+    told = json.loads(content.get("history", "[]"))
+    content["history"] = tuple(TakenBack(**one) for one in told)
     return Review(**content)

@@ -334,12 +334,26 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class TakenBack:
+    """A verdict that stands no more, its attributes as a Review had them; who undid it, and when."""
+
+    verdict: Verdict
+    reviewed_label: str | None
+    sample: str | None
+    reviewed_by: str
+    reviewed_at: str
+    undone_by: str
+    undone_at: str
+
+
+@dataclass(frozen=True)
 class Review:
     """A doubt that a person is asked about, and what the person said.
 
-    ``clip`` is the key of the stretch's audio in the artifacts bucket. Once there is a verdict,
+    ``clip`` is the key of the stretch's audio in the artifacts bucket. While there is a verdict,
     ``reviewed_label`` is what the stretch was said to be, None when it was rejected, and
-    ``sample`` the key that its audio became a sample by.
+    ``sample`` the key that its audio became a sample by. ``history`` has the verdicts that were
+    taken back, the oldest first.
     """
 
     review: str
@@ -355,6 +369,7 @@ class Review:
     sample: str | None = None
     reviewed_by: str | None = None
     reviewed_at: str | None = None
+    history: tuple[TakenBack, ...] = ()
 
 
 @dataclass(frozen=True)

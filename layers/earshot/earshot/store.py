@@ -264,6 +264,10 @@ class Store:
 
     # --- writing ----------------------------------------------------------------------------
 
+    def remove(self, key: str) -> None:
+        """Delete an object, if it is there; the bucket keeps its versions for a time."""
+        self._client.delete_object(Bucket=self.bucket, Key=key)
+
     def write(self, objects: Iterable[tuple[str, int, BinaryIO]]) -> None:
         """Put objects, given as key, size in bytes and a stream that is read and closed here.
 

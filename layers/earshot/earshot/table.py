@@ -197,6 +197,17 @@ class Table:
             request["ConditionExpression"] = when
         return {"Update": request}
 
+    def checking(self, pk: str, sk: str, when: str, values: Item) -> Item:
+        """The action of a transaction that only checks whether an item meets a condition."""
+        return {
+            "ConditionCheck": {
+                "TableName": self._name,
+                "Key": _key(pk, sk),
+                "ConditionExpression": when,
+                "ExpressionAttributeValues": _named(values),
+            }
+        }
+
     def deleting(self, pk: str, sk: str, when: str = "", values: Item | None = None) -> Item:
         """The action of a transaction that deletes an item, if it is there."""
         request: Item = {"TableName": self._name, "Key": _key(pk, sk)}

@@ -26,7 +26,7 @@ MILLION = 1_000_000
 
 # --- counted from the code; tests/unit/test_bills.py counts them again ---------------------------
 
-# The shard's tally is an item of 1.4 KB by the time that its eight slots are full.
+# The shard's tally is an item of 1.7 KB by the end of the day.
 PREDICTION_WRITES = 2
 # The request's line and its metrics' are 0.7 KB; Lambda's own of start and report are as much.
 PREDICTION_LOG_BYTES = 1_500

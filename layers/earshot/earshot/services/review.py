@@ -1,7 +1,8 @@
 """The review queue: a person listens to what the model was unsure of, and says what it is.
 
 What is confirmed or corrected becomes a sample like any other, counted when its own event comes
-in. Its folder names the recording, so that no split divides one.
+in. Its folder names the recording, so that no split divides one. A verdict that is taken back
+takes its sample along, in the same way.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from earshot.errors import ReviewConflict
 from earshot.names import plain_name
-from earshot.recording import now
+from earshot.recording import TakenBack, now
 from earshot.store import SAMPLES
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from earshot.recording import Review, Verdict
     from earshot.results import Results
     from earshot.store import Store
+
+# So much a review's record has room for.
+MOST_UNDONE = 100
 
 
 class ReviewQueue:
@@ -38,6 +42,10 @@ class ReviewQueue:
         """What waits for a person, the least certain first."""
         return self._logbook.reviews(limit)
 
+    def reviewed(self) -> dict[Verdict, int]:
+        """How many verdicts of each kind stand."""
+        return self._logbook.reviewed()
+
     def clip(self, review: str) -> bytes:
         """The stretch's audio, a WAV file; raises ReviewNotFound or ClipNotFound."""
         return self._results.clip(self._logbook.review(review).clip)
@@ -49,8 +57,9 @@ class ReviewQueue:
         way out of the queue last: what a crash left half done stays in the queue, and the same
         call again does the rest. The same verdict again changes nothing.
 
-        Raises ReviewNotFound, ReviewConflict when there is another verdict, BadKey or UnknownLabel
-        for a label that no sample could have, and ClipNotFound.
+        Raises ReviewNotFound, ReviewConflict when there is another verdict or this one was taken
+        back meanwhile, BadKey or UnknownLabel for a label that no sample could have, and
+        ClipNotFound.
         """
         asked = self._logbook.review(review)
         named = None
@@ -61,17 +70,48 @@ class ReviewQueue:
             decided = self._decided(asked, verdict, named, by)
             asked = decided if self._logbook.decide(decided) else self._logbook.review(review)
         # Correcting a guess to itself is confirming it.
-        if asked.reviewed_label != named:
-            raise ReviewConflict(
-                f"{review} was reviewed by {asked.reviewed_by} at {asked.reviewed_at}: "
-                f"{asked.reviewed_label or 'rejected'}. That stands; nothing was changed."
-            )
+        if asked.verdict is None or asked.reviewed_label != named:
+            raise _conflict(asked)
         if self._logbook.is_waiting(asked):
-            if asked.sample:
-                clip = self._results.clip(asked.clip)
-                self._store.write([(asked.sample, len(clip), io.BytesIO(clip))])
-            self._logbook.close(asked)
+            self._carry_out(asked)
         return asked
+
+    def undo(self, review: str, reviewed_at: str | None, by: str) -> Review:
+        """Take a verdict back: its sample goes, and the stretch waits for a person again.
+
+        That is the verdict of ``reviewed_at``, or else the one that stands. What is recorded is
+        recorded in one piece, and the sample's object is deleted next: the same call again does
+        the rest, as does the next verdict. The sample is counted until the event of that comes in.
+        A verdict that was taken back stays so: the same call again changes nothing more.
+
+        Raises ReviewNotFound, and ReviewConflict when there is no such verdict.
+        """
+        asked = self._logbook.review(review)
+        if asked.verdict and reviewed_at in (None, asked.reviewed_at):
+            undone = _undone(asked, by)
+            taken = self._logbook.take_back(asked, undone)
+            asked = undone if taken else self._logbook.review(review)
+        named = [one for one in asked.history if reviewed_at in (None, one.reviewed_at)]
+        if not named or (asked.verdict and reviewed_at is None):
+            raise _conflict(asked)
+        self._forget_sample(named[-1].sample)
+        return asked
+
+    def _carry_out(self, decided: Review) -> None:
+        """Make the sample of a verdict, and of no earlier one; then close the review."""
+        for earlier in decided.history:
+            self._forget_sample(earlier.sample)
+        if decided.sample:
+            clip = self._results.clip(decided.clip)
+            self._store.write([(decided.sample, len(clip), io.BytesIO(clip))])
+        if not self._logbook.close(decided):
+            self._forget_sample(decided.sample)
+            raise _conflict(self._logbook.review(decided.review))
+
+    def _forget_sample(self, key: str | None) -> None:
+        # Each verdict has a key of its own: nobody's later sample is lost by this.
+        if key:
+            self._store.remove(key)
 
     def _decided(self, asked: Review, verdict: Verdict, named: str | None, by: str) -> Review:
         """The review with its verdict; raises ClipNotFound when there is nothing to learn."""
@@ -89,7 +129,52 @@ class ReviewQueue:
         )
 
 
+def _undone(asked: Review, by: str) -> Review:
+    """The review without its verdict, which its history keeps."""
+    if len(asked.history) == MOST_UNDONE:
+        raise ReviewConflict(
+            f"{asked.review} was taken back {MOST_UNDONE} times; what it says now stands."
+        )
+    assert asked.verdict
+    assert asked.reviewed_by
+    assert asked.reviewed_at
+    taken = TakenBack(
+        verdict=asked.verdict,
+        reviewed_label=asked.reviewed_label,
+        sample=asked.sample,
+        reviewed_by=asked.reviewed_by,
+        reviewed_at=asked.reviewed_at,
+        undone_by=by,
+        undone_at=now(),
+    )
+    return replace(
+        asked,
+        verdict=None,
+        reviewed_label=None,
+        sample=None,
+        reviewed_by=None,
+        reviewed_at=None,
+        history=(*asked.history, taken),
+    )
+
+
+def _conflict(asked: Review) -> ReviewConflict:
+    """What stands instead of what was asked for."""
+    if asked.verdict:
+        stands = (
+            f"was reviewed by {asked.reviewed_by} at {asked.reviewed_at}: "
+            f"{asked.reviewed_label or 'rejected'}. That stands; nothing was changed."
+        )
+    elif asked.history:
+        last = asked.history[-1]
+        stands = f"waits again: {last.undone_by} took its verdict back at {last.undone_at}."
+    else:
+        stands = "has no verdict yet."
+    return ReviewConflict(f"{asked.review} {stands}")
+
+
 def _sample_key(asked: Review, label: str) -> str:
     doubt = asked.doubt
-    name = f"{doubt.start_s:09.3f}-{doubt.end_s:09.3f}-{asked.review}.wav"
+    again = f"-{len(asked.history) + 1}" if asked.history else ""
+    name = f"{doubt.start_s:09.3f}-{doubt.end_s:09.3f}-{asked.review}{again}.wav"
     return f"{SAMPLES}{label}/{asked.recording}/{name}"
