@@ -2,12 +2,18 @@
 # make test   all tests
 # make check  style, types, import rules
 # make docs   docs/api.md, from the API itself
+# make build  what Lambda is given: zip functions, their layer, the predict image's content
+# make localstack  deploys template.yaml to LocalStack and tests it there
+# make sam-local   builds the images, and has the SAM CLI run them
 # make cost   docs/cost.md, from prices and docs/bench.json
 # make scale  docs/scale.md, from a simulation
 # make retrain-image  builds and pushes it to ECR
+# make page   the dashboard as files, for a host of its own: API=https://… OUT=folder
 # make screenshots  docs/screenshots/: each page, in a browser
 # make fuzz   hostile files, archives and requests, many more than in make test
 # make long   how fast a night in one file is heard, and in how much memory
+# make bench  how fast it is, against what: docs/bench.md; SECTIONS="cold warm" of it only
+# make load   mixed traffic by Locust: USERS, TIME, RUNTIMES (1, 2, 4, in Lambda's runtime) or HOST
 # make faults every call of AWS made to fail in every way, and the table of what came of it
 PYTHON ?= python3
 PORT ?= 8000
@@ -22,7 +28,13 @@ CORS ?=
 WEBHOOK ?=
 ENDPOINT_URL ?=
 FUZZ ?= 10000
-CLIPS ?= 300
+CLIPS ?= 10000
+USERS ?= 10
+TIME ?= 1m
+RUNTIMES ?= 1
+HOST ?=
+OUT ?=
+SECTIONS ?=
 # So many processes test at once: one for each core, four at most, since each may take 2 GB of
 # memory; JOBS=0 is none but the first, for a debugger.
 JOBS ?= auto
@@ -30,7 +42,7 @@ JOBS ?= auto
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check docs screenshots fuzz storm faults validate build retrain-image cost scale bundle network figures examples format clean
+.PHONY: run test check docs page screenshots fuzz storm bench load faults validate build localstack sam-local retrain-image cost scale bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
@@ -53,6 +65,9 @@ check: .venv/installed-dev
 docs: .venv/installed
 	$(BIN)/python -m infra.manual > docs/api.md
 
+page: .venv/installed
+	$(BIN)/python -m infra.page "$(API)" "$(OUT)"
+
 # Of all pages, or PAGES="listen labels"; it takes a Chromium.
 screenshots: .venv/installed-dev
 	PYTHONPATH=.:tests:tests/e2e $(BIN)/python tests/e2e/screenshots.py $(PAGES)
@@ -71,14 +86,34 @@ storm: .venv/installed
 long: .venv/installed
 	@$(BIN)/python -m tests.load.long
 
+bench: .venv/installed-dev
+	$(BIN)/python -m tests.bench $(SECTIONS)
+
+# CSV and HTML below .data/load, or OUT.
+load: .venv/installed-dev
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[load]'
+	$(BIN)/python -m tests.load.traffic --users $(USERS) --time $(TIME) --runtimes $(RUNTIMES) \
+		$(if $(HOST),--host $(HOST)) --out "$(or $(OUT),.data/load)"
+
 validate: .venv-sam/installed
 	$(SAM) validate --lint --region us-east-1 --template-file template.yaml
 	$(SAM) validate --lint --region us-east-1 --template-file infra/batch.yaml
 	$(SAM) validate --lint --region us-east-1 --template-file infra/monitoring.yaml
+	$(SAM) validate --lint --region us-east-1 --template-file infra/page.yaml
 
-# The zip function and its layer; the images want a container engine: plain `sam build`.
-build: .venv-sam/installed
-	$(SAM) build IngestFunction
+# The zip functions and their layer; the images want a container engine: plain `sam build`. What
+# the predict image holds is made in a folder, for the tests in Lambda's runtime.
+build: .venv-sam/installed .venv/installed
+	$(SAM) build --exclude PredictFunction
+	$(BIN)/python -m infra.local.artefacts
+
+# With Docker, or in Python 3.13 without; KEEP=1 leaves LocalStack running.
+localstack: build .venv/installed-dev
+	@infra/localstack/run.sh
+
+# With Docker, or with podman on stand-ins for the base images; see docs/runtimes.md.
+sam-local: .venv-sam/installed .venv/installed-dev
+	@infra/sam_local.sh
 
 # The retrain image, built and pushed to this account's ECR; says what RetrainImageUri has to be.
 retrain-image:
@@ -119,7 +154,7 @@ format: .venv/installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-sam .aws-sam "$(DATA)"
+	rm -rf .venv .venv-sam .venv-localstack .venv-bench .aws-sam "$(DATA)"
 
 .venv/installed: constraints.txt pyproject.toml layers/earshot/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Earshot needs Python 3.11 or newer; say make PYTHON=python3.12, for example.")'

@@ -1,7 +1,9 @@
 """The dashboard for a host of its own, S3 for example: ``python -m infra.page API_URL FOLDER``.
 
-The API has to know where the page will be (the template's parameter CorsOrigins). Then, with the
-names of files under ``web/`` made from their content, browsers may keep all but the page itself::
+With the template's parameter WithPage=true the stack has a bucket behind CloudFront for it, its
+outputs PageBucketName and PageUrl, and the API lets it in. For any other host the API has to know
+where the page will be (CorsOrigins), and the host has to send ``frame-ancestors 'none'``. The names
+of files under ``web/`` are made from their content, so browsers may keep all but the page itself::
 
     aws s3 sync FOLDER/web s3://BUCKET/web --cache-control "public, max-age=31536000, immutable"
     aws s3 cp FOLDER/index.html s3://BUCKET/index.html --cache-control no-cache

@@ -20,8 +20,8 @@ KEY_WRITES_PER_S = 1000
 SAVED_S = 300
 # An item may not be larger.
 ITEM_BYTES = 400 * 1024
-# A shard's tally with its eight slots full, and what each writer of the day leaves in it.
-TALLY_BYTES = 1400
+# A shard's tally with its eight slots and the day's hours full, and what each writer leaves in it.
+TALLY_BYTES = 1700
 WRITER_BYTES = 16
 # Lambda: batches of a queue at once at first, and so many more a minute.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html

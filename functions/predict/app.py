@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from predict import auth, manual, problems, requests, telemetry
+from predict import auth, manual, middleware, problems, telemetry
 from predict.routes import (
     alerts,
     detections,
@@ -24,6 +24,8 @@ from predict.routes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from earshot.services import Services
 
 DESCRIPTION = """
@@ -34,8 +36,11 @@ stable `code` for programs and a `detail` that says what to do.
 """
 
 
-def create_app(services: Services) -> FastAPI:
-    """The FastAPI application over ``services``, which the routes find in its state."""
+def create_app(services: Services, cold_starts: Iterator[bool] | None = None) -> FastAPI:
+    """The FastAPI application over ``services``, which the routes find in its state.
+
+    ``cold_starts`` says of each request whether it is the process's first.
+    """
     app = manual.Api(
         title=f"Earshot: {services.application.name}",
         version=version("earshot"),
@@ -47,10 +52,10 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    app.add_middleware(requests.Head)
-    app.add_middleware(requests.BodyLimit)
-    app.add_middleware(telemetry.Telemetry)
-    app.add_middleware(requests.RequestId)
+    app.add_middleware(middleware.Head)
+    app.add_middleware(middleware.BodyLimit)
+    app.add_middleware(telemetry.Telemetry, cold_starts or telemetry.cold_starts())
+    app.add_middleware(middleware.RequestId)
     topics = (
         predict,
         status,

@@ -1,17 +1,17 @@
-"""Who may call which route, and from which pages."""
+"""Who may call which route."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import Annotated
 
-from earshot.errors import TokenRequired
 from earshot.tokens import Scope, Tokens
 from fastapi import APIRouter, Depends, FastAPI, Request, Security
 from fastapi.params import Security as Guard
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.middleware.cors import CORSMiddleware
+
+from predict.admission import admit
 
 # The scope that each route asks for. /openapi.json is open, too.
 OPEN = None
@@ -77,19 +77,14 @@ def needed(route: APIRoute) -> Scope | None:
 
 
 def _guard(tokens: Tokens, scope: Scope) -> Guard:
-    def admit(
+    def admitted(
         request: Request,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        # For the manual only, which says with it what a token looks like.
+        _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> None:
-        """Raise TokenRequired, TokenInvalid or ScopeMissing."""
-        if credentials is None:
-            raise TokenRequired(
-                "Send a token in the header 'Authorization: Bearer <token>'. `earshot token "
-                "create` makes one."
-            )
-        request.state.caller = tokens.check(credentials.credentials.strip(), scope).name
+        admit(request, tokens, scope)
 
-    guard: Guard = Security(admit, scopes=[scope])
+    guard: Guard = Security(admitted, scopes=[scope])
     return guard
 
 
@@ -99,20 +94,3 @@ def caller(request: Request) -> str | None:
 
 
 Caller = Annotated[str | None, Depends(caller)]
-
-
-def across(app: FastAPI, origins: tuple[str, ...]) -> FastAPI | CORSMiddleware:
-    """Let pages of other origins call an application; without any it stays as it is.
-
-    Around everything, so that every answer can be read there, the refusals and failures as well.
-    Browsers send no credentials of their own along: a token is no cookie.
-    """
-    if not origins:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=("GET", "POST", "DELETE"),
-        allow_headers=("Authorization", "Content-Type"),
-        expose_headers=("X-Request-Id",),
-    )

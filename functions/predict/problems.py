@@ -10,16 +10,15 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 from earshot import errors
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
 from starlette.routing import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +168,8 @@ def _aws(request: Request, error: Exception) -> Problem:
 
 
 def _invalid(request: Request, error: Exception) -> Problem:
+    from fastapi.exceptions import RequestValidationError
+
     if not isinstance(error, RequestValidationError):
         raise error
     faults = error.errors()
@@ -255,13 +256,20 @@ def unexpected(request: Request, error: Exception) -> Problem:
     )
 
 
+# What answers which exception.
+HANDLERS: dict[Any, Callable[[Request, Exception], Problem]] = {
+    **dict.fromkeys(STATUSES, problem),
+    ClientError: _aws,
+    BotoCoreError: _aws,
+    HTTPException: _http,
+    ClientDisconnect: _gone,
+    Exception: unexpected,
+}
+
+
 def install(app: FastAPI) -> None:
-    """Answer every exception with a problem."""
-    for kind in STATUSES:
-        app.add_exception_handler(kind, problem)
-    for kind in (ClientError, BotoCoreError):
-        app.add_exception_handler(kind, _aws)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, unexpected)
+    """Answer every exception with a problem, FastAPI's own as well."""
+    from fastapi.exceptions import RequestValidationError
+
+    for kind, handler in {**HANDLERS, RequestValidationError: _invalid}.items():
+        app.add_exception_handler(kind, handler)

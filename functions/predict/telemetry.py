@@ -23,18 +23,19 @@ import re
 import sys
 import time
 from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 from earshot.errors import BadRecording, RecordingTooLarge
-from fastapi import Request
+from starlette.requests import Request
 
 from predict import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -92,6 +93,12 @@ def traced(handler: Handler) -> Handler:
     return traced_handler
 
 
+def cold_starts() -> Iterator[bool]:
+    """Whether each request in turn is the process's first; without a wait it is not cold."""
+    initialization = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+    return chain([initialization != "provisioned-concurrency"], repeat(False))
+
+
 class Telemetry:
     """ASGI middleware: tells of each request, and answers what nobody expected.
 
@@ -100,10 +107,9 @@ class Telemetry:
     query nor headers: what people ask for, and with which token, is not in the log.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, cold_starts: Iterator[bool]) -> None:
         self._app = app
-        initialization = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
-        self._is_cold = initialization != "provisioned-concurrency"
+        self._cold_starts = cold_starts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -111,7 +117,7 @@ class Telemetry:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        cold_start, self._is_cold = self._is_cold, False
+        cold_start = next(self._cold_starts)
         formatter.thread_safe_append_keys(
             correlation_id=scope["state"]["request_id"], cold_start=cold_start
         )

@@ -268,7 +268,7 @@ def _import_cloudformation() -> None:
         importlib.import_module("moto.cloudformation.responses")
 
 
-def serve(port: int, data: Path | None, region: str) -> None:
+def serve(host: str, port: int, data: Path | None, region: str) -> None:
     """Serve until SIGTERM or SIGINT; with a folder, keep everything there."""
     keeper = None
     if data:
@@ -289,9 +289,7 @@ def serve(port: int, data: Path | None, region: str) -> None:
         threading.Thread(target=application.keep_messages_forever, daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
-    server = make_server(
-        "127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler
-    )
+    server = make_server(host, port, application, threaded=True, request_handler=MotoRequestHandler)
     try:
         server.serve_forever()
     finally:
@@ -301,6 +299,7 @@ def serve(port: int, data: Path | None, region: str) -> None:
 def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.emulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--data", type=Path, help="keep buckets, tables and queues in this folder")
     parser.add_argument("--region", default=REGION)
@@ -308,7 +307,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.with_parent:
         end_with_parent()
-    serve(options.port, options.data, options.region)
+    serve(options.host, options.port, options.data, options.region)
 
 
 if __name__ == "__main__":

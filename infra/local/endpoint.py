@@ -47,26 +47,31 @@ def environment(endpoint_url: str | None) -> dict[str, str]:
     }
 
 
-def start_emulator(port: int, data: Path | None = None) -> subprocess.Popen[bytes]:
+def start_emulator(
+    port: int, data: Path | None = None, host: str = "127.0.0.1"
+) -> subprocess.Popen[bytes]:
     """Start the emulator's process; ``wait`` for it before the first call.
 
     It does not hear the terminal's Ctrl-C, so that others can finish with it before it is
     terminated, and it ends when the caller does.
     """
-    options = ["--port", str(port), "--with-parent"]
+    options = ["--host", host, "--port", str(port), "--with-parent"]
     if data:
         options += ["--data", str(data.resolve())]
-    return start("infra.local.emulator", options, environment(f"http://127.0.0.1:{port}"))
+    return start("infra.local.emulator", options, environment(f"http://{host}:{port}"))
 
 
 @contextmanager
-def emulator(data: Path | None = None) -> Iterator[str]:
-    """An emulator on a free port for as long as the context lasts; gives its URL."""
+def emulator(data: Path | None = None, host: str = "127.0.0.1") -> Iterator[str]:
+    """An emulator on a free port for as long as the context lasts; gives its URL.
+
+    ``host`` is another address of this machine's, for who is not on it, as containers are not.
+    """
     port = free_port()
-    process = start_emulator(port, data)
+    process = start_emulator(port, data, host)
     try:
-        wait(port, process)
-        yield f"http://127.0.0.1:{port}"
+        wait(port, process, host=host)
+        yield f"http://{host}:{port}"
     finally:
         end(process)
 
@@ -112,14 +117,16 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def wait(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def wait(
+    port: int, process: subprocess.Popen[bytes], seconds: float = 30, host: str = "127.0.0.1"
+) -> None:
     """Return when the port answers; raises RuntimeError when the process ends, or TimeoutError."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError(f"What was to listen on port {port} ended: {process.returncode}.")
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection((host, port), timeout=1).close()
         except OSError:
             time.sleep(LOOK_EVERY_S)
         else:

@@ -39,6 +39,8 @@ class Function:
     handler: str | None
     environment: dict[str, str]
     source: QueueSource | None
+    memory_mb: int
+    timeout_s: int
     schedule: str | None = None
 
 
@@ -143,6 +145,8 @@ def _function(content: dict[str, Any]) -> Function:
         content.get("handler"),
         content["environment"],
         QueueSource(source["queue_url"], int(source["batch_size"])) if source else None,
+        int(content["memory_mb"]),
+        int(content["timeout_s"]),
         content.get("schedule"),
     )
 

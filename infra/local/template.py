@@ -153,6 +153,8 @@ def _functions(template: dict[str, Any], outputs: dict[str, Any]) -> dict[str, A
         properties = resource["Properties"]
         functions[name] = {
             "environment": properties.get("Environment", {}).get("Variables", {}),
+            "memory_mb": properties["MemorySize"],
+            "timeout_s": properties["Timeout"],
             "wanted": _wanted(resource, outputs),
         }
         if "Handler" in properties:
@@ -272,6 +274,10 @@ def _lift(node: Any, known: Mapping[str, str | None], outputs: dict[str, Any]) -
     ``known`` is what it may name, each with the condition that it is there on.
     """
     if _is_intrinsic(node):
+        if "Fn::If" in node:
+            condition, *choices = node["Fn::If"]
+            held = (one if _references(one) <= known.keys() else NOT_EMULATED for one in choices)
+            node = {"Fn::If": [condition, *held]}
         named = _references(node)
         if not named <= known.keys():
             return NOT_EMULATED

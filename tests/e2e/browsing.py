@@ -11,7 +11,9 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from conftest import REPOSITORY, emulated
 from playwright.sync_api import expect
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 # A machine that tests in two processes is not quick.
 PATIENCE_MS = 30_000
+# https://github.com/dequelabs/axe-core: what keeps some people out.
+GRAVE = {"serious", "critical"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,11 @@ def visit(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
 
 
 def watched(page: Page, faults: list[str]) -> Page:
-    """Have ``faults`` collect what the page's console says is wrong: a broken policy, too."""
+    """Have ``faults`` collect what the page's console says is wrong: a broken policy, too.
+
+    And whom it asks that is not on this machine: it works where there is no other.
+    """
+    page.on("request", lambda request: faults.extend(foreign(request.url)))
     page.on(
         "console",
         lambda message: (
@@ -88,6 +96,13 @@ def watched(page: Page, faults: list[str]) -> Page:
     )
     page.on("pageerror", lambda error: faults.append(str(error)))
     return page
+
+
+def foreign(address: str) -> list[str]:
+    """An address that is neither the stack's nor made in the page."""
+    parts = urlsplit(address)
+    is_ours = parts.scheme in ("blob", "data") or parts.hostname == "127.0.0.1"
+    return [] if is_ours else [f"asked {address}"]
 
 
 def give(page: Page, name: str, content: bytes) -> None:
@@ -99,3 +114,14 @@ def give(page: Page, name: str, content: bytes) -> None:
 def drawn(page: Page, number: int = 1) -> None:
     """Wait until so many spectrograms are painted."""
     expect(page.locator('[data-drawn="yes"]')).to_have_count(number, timeout=PATIENCE_MS)
+
+
+def grave(page: Page) -> list[str]:
+    """What axe finds wrong in a page that keeps some people out."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:150]} {node.get('failureSummary', '')}"
+        for one in found
+        if one["impact"] in GRAVE
+        for node in one["nodes"]
+    ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from browser_fixtures import chromium
 from browsing import Site, local_site, visit
 from conftest import REPOSITORY
+from past import make_past
 from PIL import Image
 from tour import SIZES, TOUR
 
@@ -27,6 +28,7 @@ def main(names: list[str]) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data, chromium() as browser:  # noqa: SIM117
         with local_site(Path(data) / "data") as site:
+            make_past(site)
             for name in names or TOUR:
                 for size in SIZES:
                     for scheme in ("light", "dark"):

@@ -6,32 +6,40 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browsing import PATIENCE_MS, Site, drawn, local_site, visit, watched
+from browsing import PATIENCE_MS, Site, drawn, grave, local_site, visit, watched
 from playwright.sync_api import expect
 from tour import SIZES, TOUR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Response
 
 pytest_plugins = ["browser_fixtures"]
 
 expect.set_options(timeout=PATIENCE_MS)
 
-# https://github.com/dequelabs/axe-core: what keeps some people out.
-GRAVE = {"serious", "critical"}
-
-
-def grave(page: Page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {node['html'][:150]} {node.get('failureSummary', '')}"
-        for one in found
-        if one["impact"] in GRAVE
-        for node in one["nodes"]
-    ]
+MAX_PAGE_BYTES = 500_000
+MAX_STEPS = 400
+# What the key Tab did not come to; of radio buttons of one name the arrows reach the others.
+MISSED = """() => [...document.querySelectorAll(
+    'a[href], button, input, select, textarea, summary, [tabindex="0"]'
+  )]
+  .filter((one) => one.checkVisibility() && !one.disabled && !one.dataset.reached)
+  .filter((one) => one.type !== 'radio'
+    || !document.querySelector(`[name="${one.name}"][data-reached]`))
+  .map((one) => one.outerHTML.slice(0, 120))"""
+STEP = """() => {
+  const one = document.activeElement;
+  if (one === document.body) return 'outside';
+  if (one.dataset.reached) return 'round';
+  one.dataset.reached = 'yes';
+  for (let at = one; at; at = at.parentElement) {
+    const { outlineStyle, outlineWidth } = getComputedStyle(at);
+    if (outlineStyle !== 'none' && parseFloat(outlineWidth) > 0) return 'seen';
+  }
+  return `unseen: ${one.outerHTML.slice(0, 120)}`;
+}"""
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -46,9 +54,27 @@ def test_everybody_can_use_it(
         page.goto(f"{site.url}/#/{name}")
         TOUR[name](page)
         assert grave(page) == []
-        # Nothing is wider than the screen.
+        # Nothing is wider than the screen, and the way to each page is on it.
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        navigation = page.get_by_role("navigation", name="Pages")
+        assert navigation.evaluate("one => one.scrollWidth <= one.clientWidth")
     assert faults == []
+
+
+@pytest.mark.parametrize("name", TOUR)
+def test_keys_reach_everything_and_show_where_they_are(page: Page, site: Site, name: str) -> None:
+    page.goto(f"{site.url}/#/{name}")
+    TOUR[name](page)
+    unseen = []
+    for _ in range(MAX_STEPS):
+        page.keyboard.press("Tab")
+        found = page.evaluate(STEP)
+        if found == "round":
+            break
+        if found not in ("seen", "outside"):
+            unseen.append(found)
+    assert unseen == []
+    assert page.evaluate(MISSED) == []
 
 
 def test_every_page_has_its_address_and_its_heading(page: Page, site: Site) -> None:
@@ -139,6 +165,31 @@ def test_nobody_is_asked_while_the_page_is_hidden(page: Page, site: Site) -> Non
         page.evaluate(hidden % "false" + tell)
 
 
+@pytest.mark.parametrize("name", TOUR)
+def test_a_page_is_light(browser: Browser, site: Site, name: str) -> None:
+    """All that comes before it is there, compressed; the first paint's time is only told."""
+    sizes: dict[str, int] = {}
+
+    def note(answer: Response) -> None:
+        address = answer.url.removeprefix(site.url)
+        if address == "/" or address.startswith("/web/"):
+            sizes[address] = int(answer.headers["content-length"])
+
+    with visit(browser, viewport=SIZES["desktop"]) as context:
+        page = context.new_page()
+        page.on("response", note)
+        page.goto(f"{site.url}/#/{name}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        print(
+            f"{name}: {sum(sizes.values()) / 1000:.0f} kB in {len(sizes)} files, "
+            f"first paint after {page.evaluate(paint):.0f} ms"
+        )
+    assert len(sizes) > 10
+    assert sum(sizes.values()) < MAX_PAGE_BYTES
+
+
 # --- tokens --------------------------------------------------------------------------------
 
 
@@ -200,4 +251,23 @@ def test_who_has_no_token_can_go_on_and_come_back(
         # Who has put it away is not asked again, but may.
         expect(page.get_by_role("alert").get_by_role("button")).to_have_text("Enter a token")
         expect(dialog).to_be_hidden()
+    assert [fault for fault in faults if "401" not in fault] == []
+
+
+@pytest.mark.parametrize("name", TOUR)
+def test_each_page_asks_for_one_token_and_goes_on_with_it(
+    browser: Browser, guarded: Site, name: str
+) -> None:
+    assert guarded.token
+    faults: list[str] = []
+    with visit(browser, viewport=SIZES["desktop"]) as context:
+        page = watched(context.new_page(), faults)
+        page.goto(f"{guarded.url}/#/{name}")
+        dialog = page.get_by_role("dialog", name="Token")
+        dialog.get_by_label("Token", exact=True).fill(guarded.token)
+        dialog.get_by_role("button", name="Use this token").click()
+        expect(dialog).to_be_hidden()
+        expect(page.locator(".waiting")).to_have_count(0)
+        expect(page.locator(".trouble")).to_have_count(0)
+        expect(page.locator(".serving")).to_contain_text("surveillance")
     assert [fault for fault in faults if "401" not in fault] == []

@@ -1,41 +1,36 @@
-"""Both handlers in Lambda's own runtime: its interface emulator (RIE) with awslambdaric.
+"""All functions in Lambda's own runtime: its interface emulator (RIE) with awslambdaric.
 
-The RIE comes with the SAM CLI, which ``make build`` and ``make validate`` install into .venv-sam;
-AWS_LAMBDA_RIE names another one. Real messages, from a real queue of the stack on the emulated AWS.
+From what ``make build`` made, with Lambda's folders, a read-only file system and the template's
+memory; ``infra.local.rie`` says how. Real messages, from real queues of the stack on the emulated
+AWS.
 """
 
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
-import os
-import platform
-import re
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import REPOSITORY, clip, emulated, encode, http_event, pcm
+from earshot.settings import Settings
+from earshot.wiring import wire
+from receiver import SECRET, Receiver, receiving
 
-from infra.local import endpoint, stack
+from infra.local import artefacts, endpoint, rie, stack
+from infra.local.artefacts import Artefact
 from infra.local.poller import Poller
 from infra.local.sounds.surveillance import RATE
-from predict.requests import MAX_BODY_BYTES
+from predict.middleware import MAX_BODY_BYTES
 
-PROCESSOR = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-INVOCATIONS = "/2015-03-31/functions/function/invocations"
-
-# Lambda's answer to an event. One at a time: a second one in flight crashes the emulator.
-Invoke = Callable[[dict[str, Any]], Any]
+MB = 2**20
 
 
 @dataclass(frozen=True)
@@ -50,119 +45,117 @@ class Answer:
         return json.loads(self.body)
 
 
-@pytest.fixture(scope="module")
-def rie() -> Path:
-    """The Runtime Interface Emulator's binary."""
-    if sys.platform != "linux":
-        pytest.skip("Lambda's runtime interface emulator is a Linux program")
-    if not importlib.util.find_spec("awslambdaric"):
-        pytest.skip(f"awslambdaric, Lambda's runtime client, is not installed in {sys.prefix}")
-    given = os.environ.get("AWS_LAMBDA_RIE")
-    carried = f"lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-{PROCESSOR}"
-    found = [Path(given)] if given else list((REPOSITORY / ".venv-sam").glob(carried))
-    if not found or not found[0].is_file():
-        pytest.skip(
-            "Lambda's runtime interface emulator is not here: `make .venv-sam/installed` brings "
-            "it with the SAM CLI, or AWS_LAMBDA_RIE names its binary"
-        )
-    return found[0]
-
-
 @dataclass(frozen=True)
 class Deployment:
-    """The stack on an emulated AWS."""
+    """The stack on an emulated AWS, with a receiver of its alerts."""
 
     url: str
     stack: stack.Stack
+    receiver: Receiver
 
     def client(self, service: str) -> Any:
         return emulated(self.url, service)
 
-    def environment(self, function: str) -> dict[str, str]:
-        return {
-            **endpoint.environment(self.url),
-            **self.stack.functions[function].environment,
-        }
+    @property
+    def services(self) -> Any:
+        environment = self.stack.functions["PredictFunction"].environment
+        return wire(Settings.from_environment(environment), partial(emulated, self.url))
+
+    def drain(self, function: str, invoke: Callable[..., Any], messages: int) -> set[str]:
+        """Bring a queue's messages until there were so many; returns those that were not taken."""
+        source = self.stack.functions[function].source
+        assert source
+        taken, failed = set[str](), set[str]()
+
+        def handler(event: dict[str, Any], _: Any) -> Any:
+            answer = invoke(event)
+            taken.update(record["messageId"] for record in event["Records"])
+            failed.update(failure["itemIdentifier"] for failure in answer["batchItemFailures"])
+            return answer
+
+        poller = Poller(self.client("sqs"), source.queue_url, handler, source.batch_size)
+        until = time.monotonic() + 60
+        while len(taken) < messages and time.monotonic() < until:
+            poller.poll()
+        assert len(taken) == messages
+        return failed
 
 
 @pytest.fixture(scope="module")
-def deployment(rie: Path) -> Iterator[Deployment]:
-    with endpoint.emulator() as url:
+def possible() -> None:
+    """Lambda's runtime can be emulated here, and what runs in it is of this working tree."""
+    try:
+        rie.binary()
+        rie.namespace()
+        artefacts.check(artefacts.INGEST)
+        artefacts.check(artefacts.PREDICT)
+    except (rie.Unavailable, artefacts.NotBuilt) as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def deployment(possible: None) -> Iterator[Deployment]:
+    with endpoint.emulator() as url, receiving() as receiver:
         created = stack.deploy(
             REPOSITORY / "template.yaml",
-            {"NamePrefix": "earshot", "ApiAccess": "signed"},
+            {
+                "NamePrefix": "earshot",
+                "ApiAccess": "signed",
+                "AlertWebhookUrl": receiver.url,
+                "AlertWebhookSecret": SECRET,
+            },
             emulated(url, "cloudformation"),
             emulated(url, "s3"),
         )
-        yield Deployment(url, created)
-
-
-@contextmanager
-def lambda_runtime(
-    rie: Path, handler: str, environment: Mapping[str, str], log: Path
-) -> Iterator[Invoke]:
-    """A cold execution environment for a handler; gives what invokes it."""
-    port = endpoint.free_port()
-    command = [
-        *(str(rie), "--log-level", "warn"),
-        *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
-        *("--runtime-api-address", f"127.0.0.1:{endpoint.free_port()}"),
-        *(sys.executable, "-m", "awslambdaric", handler),
-    ]
-
-    def invoke(event: dict[str, Any]) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}{INVOCATIONS}", data=json.dumps(event).encode()
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            told = json.load(answer)
-        # A handler's exception comes back as 200, too.
-        assert "errorMessage" not in told, f"{told}\n{log.read_text()}"
-        return told
-
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, env=dict(environment), stdout=output, stderr=output) as process,
-    ):
-        try:
-            endpoint.wait(port, process)
-            yield invoke
-        finally:
-            process.terminate()
+        yield Deployment(url, created, receiver)
 
 
 @pytest.fixture(scope="module")
-def predict(
-    rie: Path, deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Invoke]:
-    # An image function's handler stands in its Dockerfile.
-    dockerfile = (REPOSITORY / "functions" / "predict" / "Dockerfile").read_text()
-    (handler,) = re.findall(r'^CMD \["(.+)"\]$', dockerfile, re.MULTILINE)
-    log = tmp_path_factory.mktemp("predict") / "log"
-    with lambda_runtime(rie, handler, deployment.environment("PredictFunction"), log) as invoke:
-        yield invoke
+def cold(
+    deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], rie.Runtime]]:
+    """Starts a function's execution environment."""
+    logs = tmp_path_factory.mktemp("logs")
+    surroundings = endpoint.environment(deployment.url)
+    with ExitStack() as environments:
+
+        def start(name: str) -> rie.Runtime:
+            log = environments.enter_context((logs / name).open("ab"))
+            function = deployment.stack.functions[name]
+            return environments.enter_context(rie.runtime(function, surroundings, log))
+
+        yield start
 
 
 @pytest.fixture(scope="module")
-def ingest(
-    rie: Path, deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Invoke]:
-    handler = deployment.stack.functions["IngestFunction"].handler
-    assert handler
-    log = tmp_path_factory.mktemp("ingest") / "log"
-    with lambda_runtime(rie, handler, deployment.environment("IngestFunction"), log) as invoke:
-        yield invoke
+def predict(cold: Callable[[str], rie.Runtime]) -> rie.Runtime:
+    return cold("PredictFunction")
+
+
+@pytest.fixture(scope="module")
+def ingest(cold: Callable[[str], rie.Runtime]) -> rie.Runtime:
+    return cold("IngestFunction")
+
+
+@pytest.fixture(scope="module")
+def sweep(cold: Callable[[str], rie.Runtime]) -> rie.Runtime:
+    return cold("SweepFunction")
+
+
+@pytest.fixture(scope="module")
+def webhook(cold: Callable[[str], rie.Runtime]) -> rie.Runtime:
+    return cold("WebhookFunction")
 
 
 def call(
-    invoke: Invoke,
+    function: rie.Runtime,
     method: str,
     path: str,
     body: bytes | None = None,
     content_type: str = "audio/wav",
 ) -> Answer:
     """Send a request as API Gateway's HTTP API does, payload format 2.0."""
-    told = invoke(http_event(method, path, body, content_type))
+    told = function.invoke(http_event(method, path, body, content_type))
     text = told["body"]
     return Answer(
         told["statusCode"],
@@ -171,7 +164,7 @@ def call(
     )
 
 
-def test_predict_is_alive_and_knows_its_model(predict: Invoke) -> None:
+def test_predict_is_alive_and_knows_its_model(predict: rie.Runtime) -> None:
     assert call(predict, "GET", "/health").json() == {"status": "ok"}
     status = call(predict, "GET", "/status")
     assert status.status == 200
@@ -179,7 +172,7 @@ def test_predict_is_alive_and_knows_its_model(predict: Invoke) -> None:
     assert call(predict, "GET", "/").content_type.startswith("text/html")
 
 
-def test_predict_hears_a_raw_and_a_multipart_recording(predict: Invoke) -> None:
+def test_predict_hears_a_raw_and_a_multipart_recording(predict: rie.Runtime) -> None:
     raw = call(predict, "POST", "/predict", clip("siren"))
     assert raw.status == 200, raw.body
     assert raw.json()["label"] == "siren"
@@ -196,14 +189,14 @@ def test_predict_hears_a_raw_and_a_multipart_recording(predict: Invoke) -> None:
     assert sent.json()["request_id"] != raw.json()["request_id"]
 
 
-def test_predict_refuses_text_with_a_problem(predict: Invoke) -> None:
+def test_predict_refuses_text_with_a_problem(predict: rie.Runtime) -> None:
     answer = call(predict, "POST", "/predict", b"not audio", "text/plain")
     assert answer.status == 415
     assert answer.content_type == "application/problem+json"
     assert answer.json()["code"] == "unsupported_format"
 
 
-def test_the_largest_body_fits_into_an_invocation(predict: Invoke) -> None:
+def test_the_largest_body_fits_into_an_invocation(predict: rie.Runtime) -> None:
     second = pcm("casual")[:RATE]
     header = len(encode(second[:0]))
     recording = encode(np.resize(second, (MAX_BODY_BYTES - header) // second.itemsize))
@@ -216,7 +209,7 @@ def test_the_largest_body_fits_into_an_invocation(predict: Invoke) -> None:
 
 
 def test_ingest_takes_a_batch_and_gives_back_the_poison(
-    predict: Invoke, ingest: Invoke, deployment: Deployment
+    predict: rie.Runtime, ingest: rie.Runtime, deployment: Deployment
 ) -> None:
     source = deployment.stack.functions["IngestFunction"].source
     assert source
@@ -228,23 +221,89 @@ def test_ingest_takes_a_batch_and_gives_back_the_poison(
     }.items():
         s3.put_object(Bucket="earshot-recordings", Key=key, Body=body)
     poison = sqs.send_message(QueueUrl=source.queue_url, MessageBody="not json")["MessageId"]
-    taken, failed = [], []
-
-    def handler(event: dict[str, Any], _: Any) -> Any:
-        answer = ingest(event)
-        taken.extend(record["messageId"] for record in event["Records"])
-        failed.extend(failure["itemIdentifier"] for failure in answer["batchItemFailures"])
-        return answer
-
-    poller = Poller(sqs, source.queue_url, handler, source.batch_size)
-    until = time.monotonic() + 30
-    while len(set(taken)) < 4 and time.monotonic() < until:
-        poller.poll()
-    assert len(set(taken)) == 4
-    assert set(failed) == {poison}
+    assert deployment.drain("IngestFunction", ingest.invoke, 4) == {poison}
     # What one function wrote the other one tells.
     samples = call(predict, "GET", "/samples").json()
     assert samples["labels"] == {"siren": 1}
     assert [(refused["key"], refused["code"]) for refused in samples["refused"]] == [
         ("samples/siren/bad.wav", "unsupported_format")
     ]
+
+
+def test_the_sweep_hears_of_a_failed_job_and_answers_the_clock(
+    predict: rie.Runtime, sweep: rie.Runtime, deployment: Deployment
+) -> None:
+    services = deployment.services
+    requested = services.training.request("by hand", 0).run
+    assert call(predict, "GET", f"/retrain/{requested}").json()["state"] == "requested"
+    failed = {
+        "detail-type": "Batch Job State Change",
+        "source": "aws.batch",
+        "detail": {
+            "jobId": "j1",
+            "status": "FAILED",
+            "statusReason": "Essential container in task exited",
+            "parameters": {"run": requested},
+            "container": {"exitCode": 137, "reason": "OutOfMemoryError: Container killed"},
+        },
+    }
+    assert sweep.invoke(failed) is None
+    run = call(predict, "GET", f"/retrain/{requested}").json()
+    assert run["state"] == "failed"
+    assert "OutOfMemoryError" in run["error"]
+    # The clock's event, and nothing is left to do.
+    assert sweep.invoke({"detail-type": "Scheduled Event", "source": "aws.events"}) is None
+    with pytest.raises(rie.InvocationFailed, match="UnknownEvent"):
+        sweep.invoke({"detail-type": "Batch Job State Change", "detail": {"status": "FAILED"}})
+
+
+def test_the_webhook_is_told_of_an_alert_and_gives_back_what_is_none(
+    webhook: rie.Runtime, deployment: Deployment
+) -> None:
+    source = deployment.stack.functions["WebhookFunction"].source
+    assert source
+    alert = deployment.services.alerts.test()
+    poison = deployment.client("sqs").send_message(QueueUrl=source.queue_url, MessageBody="{}")
+    failed = deployment.drain("WebhookFunction", webhook.invoke, 2)
+    assert failed == {poison["MessageId"]}
+    (post,) = deployment.receiver.verified()
+    assert post["data"]["alert"] == alert.alert
+
+
+PROBE = f"""
+def handler(event, context):
+    if "write" in event:
+        try:
+            open(event["write"], "w").close()
+        except OSError as error:
+            return error.strerror
+        return "written"
+    try:
+        bytearray(event["mb"] * {MB})
+    except MemoryError:
+        return "no memory"
+    return context.memory_limit_in_mb
+"""
+
+
+@pytest.mark.parametrize("name", ["IngestFunction", "PredictFunction", "WebhookFunction"])
+def test_a_function_has_its_memory_and_may_write_to_tmp_only(
+    name: str, deployment: Deployment, tmp_path: Path
+) -> None:
+    (tmp_path / "task").mkdir(mode=0o755)
+    (tmp_path / "task" / "probe.py").write_text(PROBE)
+    function = replace(deployment.stack.functions[name], handler="probe.handler")
+    built = artefacts.PREDICT if name == "PredictFunction" else artefacts.INGEST
+    artefact = Artefact(built.opt, tmp_path / "task")
+    surroundings = endpoint.environment(deployment.url)
+    with (
+        (tmp_path / "log").open("ab") as log,
+        rie.runtime(function, surroundings, log, artefact) as probe,
+    ):
+        assert probe.invoke({"write": "/tmp/x"}) == "written"
+        for folder in ("/", "/opt", "/var/task", "/var/runtime", "/usr", "/etc"):
+            refused = probe.invoke({"write": f"{folder}/x"})
+            assert refused in {"Read-only file system", "Permission denied"}
+        limit = function.memory_mb
+        assert probe.invoke({"mb": limit // 4}) == str(limit)
+        assert probe.invoke({"mb": limit}) == "no memory"

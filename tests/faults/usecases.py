@@ -286,6 +286,35 @@ class Decision(UseCase):
         assert len(world.objects("samples/")) == 1
 
 
+class Undo(Decision):
+    """The verdict of before and its sample go, once; a stretch that waits again is asked again."""
+
+    name = "take a review back"
+    reviewed_at: str | None = ""
+
+    def prepare(self, world: World) -> None:
+        super().prepare(world)
+        services = world.use_cases(self.threshold)
+        decided = services.reviews.decide(self.review, "correct", "explosion", "a person")
+        self.reviewed_at = decided.reviewed_at
+        world.deliver(services)
+
+    def act(self, services: Services) -> None:
+        services.reviews.undo(self.review, self.reviewed_at, "a person")
+
+    def check(self, world: World) -> None:
+        (asked,) = (
+            one
+            for one in world.use_cases(self.threshold).reviews.waiting(100)
+            if one.review == self.review
+        )
+        assert asked.verdict is None
+        assert [one.reviewed_at for one in asked.history] == [self.reviewed_at]
+        assert world.use_cases(self.threshold).reviews.reviewed()["correct"] == 0
+        assert standing(world) == {}
+        assert world.objects("samples/") == {}
+
+
 class Ask(UseCase):
     """A user without an answer asks again; that it is under way already is an answer."""
 
@@ -498,6 +527,7 @@ USE_CASES: tuple[type[UseCase], ...] = (
     TakeIn,
     CompleteUpload,
     Decision,
+    Undo,
     Ask,
     Classify,
     Publish,

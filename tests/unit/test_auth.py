@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from predict import auth
+from predict import auth, middleware
 from predict.app import create_app
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def test_no_token_shows_in_answers_or_logs(
 
 
 def across(services: Services, *origins: str) -> TestClient:
-    app = auth.across(create_app(services), origins)
+    app = middleware.across(create_app(services), origins)
     return TestClient(app, raise_server_exceptions=False)
 
 

@@ -27,7 +27,7 @@ def test_help_names_every_command_and_every_exit_status(earshot: Shell) -> None:
 
 @pytest.mark.parametrize("command", [*cli.OWN, "train", "evaluate", "figures"])
 def test_every_command_has_json(earshot: Shell, command: str) -> None:
-    below = {"models": "list", "token": "list", "dlq": "list", "config": "show"}
+    below = dict.fromkeys(("alerts", "models", "token", "dlq"), "list") | {"config": "show"}
     arguments = [command, below[command]] if command in below else [command]
     assert "--json" in earshot(*arguments, "--help").out
 

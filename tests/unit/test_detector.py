@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from conftest import sound
+from conftest import DEFAULT_BUNDLE, REPOSITORY, sound
 from earshot.bundle import Bundle
 from earshot.detector import Detector, run_windows, thin, window_starts
 from earshot.errors import BadBundle, RecordingTooLong
@@ -138,3 +141,17 @@ def test_minutes_that_become_too_many_samples_are_refused_before_they_are_made()
     long = Waveform(np.zeros(600 * 16_000, np.float32), 16_000)
     with pytest.raises(RecordingTooLong, match="384000 Hz"):
         run_windows(lambda batch: (batch,), long, 384_000, 1.0, 1.0)
+
+
+def test_nobody_is_told_what_models_are_loaded(tmp_path: Path) -> None:
+    """ONNX Runtime would leave a number for this machine in the home folder, and send it along."""
+    code = (
+        "from pathlib import Path; from earshot.bundle import Bundle; "
+        "from earshot.detector import Detector; "
+        f"Detector(Bundle.load(Path({str(DEFAULT_BUNDLE)!r}))).warm()"
+    )
+    path = str(REPOSITORY / "layers" / "earshot")
+    # And none of the variables by which it knows a machine that only tests.
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not list(tmp_path.rglob("*"))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from earshot.bundle import Bundle
     from earshot.services import Services
+    from shell import Shell
 
 
 @pytest.fixture
@@ -77,6 +78,11 @@ def test_a_version_that_cannot_be_read_is_told(client: TestClient, aws: Aws) -> 
     listed = client.get("/models").json()
     assert [one["version"] for one in listed["models"]][:3] == ["v3", "v2", "v1"]
     assert "KeyError" in listed["unreadable"]["v0"]
+
+
+def test_the_command_tells_of_it_as_well(earshot: Shell, api: TestClient, aws: Aws) -> None:
+    aws.s3.put_object(Bucket="artifacts", Key="models/v0/card.json", Body=b"{}")
+    assert "v0 cannot be read: card.json is not a model card" in earshot("models", "list").out
 
 
 # --- what a version answered to held-out clips ---------------------------------------------------

@@ -86,11 +86,12 @@ def _is_narrow(resource: Any) -> bool:
             text = resource["Fn::Sub"]
             return _is_narrow(text if isinstance(text, str) else text[0])
         return resource.keys() <= {"Ref", "Fn::GetAtt", "Fn::If"}
-    before, star, after = resource.partition("*")
+    before, star, _ = resource.partition("*")
     if not star:
         return True
-    # `${Bucket.Arn}/samples/*` is; `${Bucket.Arn}/*` and `arn:…:table/*` are not.
-    return not after and before.endswith("/") and "/" in before[:-1].rpartition("}")[2]
+    # `${Bucket.Arn}/samples/*` is; `${Bucket.Arn}/*` and `arn:…:table/*` are not. What comes after
+    # the star makes it narrower still.
+    return before.endswith("/") and "/" in before[:-1].rpartition("}")[2]
 
 
 def _too_many_callers(statement: dict[str, Any]) -> Iterator[str]:

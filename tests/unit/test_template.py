@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -129,14 +130,40 @@ def test_the_gateway_limits_the_rate() -> None:
 
 def test_pages_of_other_origins_may_nothing_by_default() -> None:
     assert TEMPLATE["Parameters"]["CorsOrigins"]["Default"] == ""
-    wanted, rules, otherwise = RESOURCES["RecordingsBucket"]["Properties"]["CorsConfiguration"][
-        "Fn::If"
-    ]
-    assert (wanted, otherwise) == ("WithCors", {"Ref": "AWS::NoValue"})
-    (rule,) = rules["CorsRules"]
-    assert rule["AllowedOrigins"] == {"Ref": "CorsOrigins"}
+    cors = RESOURCES["RecordingsBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    own, *others = cors
+    api = TEMPLATE["Outputs"]["ApiUrl"]["Value"]["Fn::Sub"]
+    assert own["AllowedOrigins"] == [{"Fn::Sub": api.replace("${HttpApi}", "*")}]
+    assert TEMPLATE["Parameters"]["WithPage"]["Default"] == "false"
+    assert {
+        name: rule["AllowedOrigins"] for name, rule, _ in (one["Fn::If"] for one in others)
+    } == {
+        "WithPage": [{"Fn::GetAtt": ["Page", "Outputs.Url"]}],
+        "WithCors": {"Ref": "CorsOrigins"},
+    }
     # Uploads; what is in the bucket cannot be read by a page.
-    assert rule["AllowedMethods"] == ["POST", "PUT"]
+    for rule in (own, *(one["Fn::If"][1] for one in others)):
+        assert rule["AllowedMethods"] == ["POST", "PUT"]
+
+
+def test_the_page_s_bucket_is_read_by_its_distribution_only() -> None:
+    page = yaml_parse((REPOSITORY / "infra" / "page.yaml").read_text())["Resources"]
+    allowed = [
+        one
+        for one in page["PageBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if one["Effect"] == "Allow"
+    ]
+    (reading,) = allowed
+    assert reading["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    assert "${Distribution}" in reading["Condition"]["StringEquals"]["aws:SourceArn"]["Fn::Sub"]
+    # What `python -m infra.page` writes.
+    assert [one["Fn::Sub"].partition("/")[2] for one in reading["Resource"]] == [
+        "index.html", "web/*",
+    ]  # fmt: skip
+    behaviour = page["Distribution"]["Properties"]["DistributionConfig"]["DefaultCacheBehavior"]
+    assert behaviour["ViewerProtocolPolicy"] == "redirect-to-https"
+    headers = page["Headers"]["Properties"]["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+    assert headers["ContentSecurityPolicy"]["ContentSecurityPolicy"] == "frame-ancestors 'none'"
 
 
 @pytest.mark.parametrize(
@@ -189,17 +216,27 @@ def test_who_answers_the_api_may_move_the_champion_and_write_no_other_artifact()
     ]
 
 
-def test_who_answers_the_api_deletes_nothing_but_what_waits_for_review() -> None:
+def test_who_answers_the_api_deletes_nothing_but_for_reviews() -> None:
     deletes = [
         one
         for name, one in statements()
         if name in ("PredictRole", "LoopPolicy")
         and any("Delete" in action for action in as_list(one["Action"]))
     ]
-    assert [one["Action"] for one in deletes] == ["dynamodb:DeleteItem"]
+    assert [one["Action"] for one in deletes] == ["dynamodb:DeleteItem", "s3:DeleteObject"]
     assert deletes[0]["Condition"] == {
         "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["REVIEWS"]}
     }
+    allowed = deletes[1]["Resource"]["Fn::Sub"].removeprefix("${RecordingsBucket.Arn}/")
+    made = "samples/gun shot/9b1f6d0c2e7a4853/00048.000-00052.000-51c0a7e2f39d8b64"
+    for key, is_allowed in {
+        f"{made}.wav": True,
+        f"{made}-2.wav": True,
+        "samples/siren/9f86d081884c-siren.wav": False,
+        "samples/siren/rooftop/1.wav": False,
+        "recordings/ridge/9b1f6d0c2e7a4853.wav": False,
+    }.items():
+        assert fnmatchcase(key, allowed) == is_allowed
 
 
 def test_what_is_signed_for_others_is_allowed_where_uploads_go_and_nowhere_else() -> None:

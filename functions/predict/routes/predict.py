@@ -6,9 +6,10 @@ from typing import Annotated
 from urllib.parse import quote
 
 from earshot import errors
-from earshot.recording import now
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
 
+from predict import answers
 from predict.manual import responses
 from predict.requests import RECORDING_BODY, Recording, RequestIdentity, UseCases
 from predict.schemas import predict as schemas
@@ -19,7 +20,7 @@ router = APIRouter(tags=["predict"])
 @router.post(
     "/predict",
     openapi_extra=RECORDING_BODY,
-    response_model_exclude_none=True,
+    response_model=schemas.Prediction,
     responses=responses(errors.BadRecording, errors.NoModel),
 )
 def predict(
@@ -29,37 +30,18 @@ def predict(
     request_id: RequestIdentity,
     top_k: Annotated[
         int, Query(ge=1, le=100, description="How many labels in `top`.", examples=[3])
-    ] = 5,
+    ] = answers.TOP,
     explain: Annotated[
         bool, Query(description="Say which times and frequencies the answer hangs on.")
     ] = False,
-) -> schemas.Prediction:
+) -> JSONResponse:
     """Classify one recording of 0.1 s to 10 min, up to 4.4 MB.
 
     WAV, FLAC, OGG, MP3, M4A, AAC, Opus or WebM, told by content.
     """
     heard = services.classify(recording, explain, request_id)
-    prediction = schemas.Prediction(
-        label=heard.label,
-        class_id=heard.class_id,
-        confidence=heard.confidence,
-        decision=heard.decision,
-        probabilities=heard.probabilities,
-        top=[schemas.TopLabel(label=label, confidence=p) for label, p in heard.top(top_k)],
-        segments=[schemas.Segment(**vars(segment)) for segment in heard.segments],
-        model_version=heard.model_version,
-        duration_s=heard.duration_s,
-        processing_ms=heard.processing_ms,
-        timestamp=now(),
-        request_id=request_id,
-        explanation=(
-            schemas.Explanation.model_validate(heard.explanation, from_attributes=True)
-            if heard.explanation
-            else None
-        ),
-    )
-    request.state.prediction = prediction
-    return prediction
+    request.state.prediction = heard
+    return JSONResponse(answers.prediction(heard, request_id, top_k))
 
 
 @router.get("/classes", responses=responses(errors.NoModel))

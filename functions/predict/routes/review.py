@@ -36,7 +36,8 @@ def queue(
         reviews=[
             schemas.Review.model_validate(review, from_attributes=True)
             for review in services.reviews.waiting(limit)
-        ]
+        ],
+        reviewed=services.reviews.reviewed(),
     )
 
 
@@ -65,7 +66,12 @@ def decide(
 ) -> schemas.Review:
     """Confirm, correct or reject a guess; all but `reject` make a labelled sample of its audio.
 
-    The same answer again changes nothing; another one is a 409, the first stands.
+    The same answer again changes nothing; another one is a 409, the first stands. `undo` takes a
+    verdict back, once however often it is sent.
     """
-    decided = services.reviews.decide(review, answer.verdict, answer.label, caller or answer.by)
+    by = caller or answer.by
+    if answer.verdict == "undo":
+        decided = services.reviews.undo(review, answer.reviewed_at, by)
+    else:
+        decided = services.reviews.decide(review, answer.verdict, answer.label, by)
     return schemas.Review.model_validate(decided, from_attributes=True)

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from predict.schemas.models import Words
 
+Verdict = Literal["confirm", "correct", "reject"]
+
 REVIEW: dict[str, Any] = {
     "review": "51c0a7e2f39d8b64",
     "recording": "9b1f6d0c2e7a4853",
@@ -33,6 +35,17 @@ REVIEW: dict[str, Any] = {
     "sample": "samples/gunshot/9b1f6d0c2e7a4853/00048.000-00052.000-51c0a7e2f39d8b64.wav",
     "reviewed_by": "Ada",
     "reviewed_at": "2026-11-21T11:02:03.004Z",
+    "history": [
+        {
+            "verdict": "reject",
+            "reviewed_label": None,
+            "sample": None,
+            "reviewed_by": "Bob",
+            "reviewed_at": "2026-11-21T11:01:40.120Z",
+            "undone_by": "Bob",
+            "undone_at": "2026-11-21T11:01:43.717Z",
+        }
+    ],
 }
 
 
@@ -45,6 +58,18 @@ class Doubt(BaseModel):
     confidence: float = Field(description="The guess's probability.")
     margin: float = Field(description="By how much it exceeds the next label's: 0 is least sure.")
     probabilities: dict[str, float]
+
+
+class TakenBack(BaseModel):
+    """A verdict that stands no more."""
+
+    verdict: Verdict
+    reviewed_label: str | None
+    sample: str | None = Field(description="The key of the sample that it made, which is deleted.")
+    reviewed_by: str
+    reviewed_at: str
+    undone_by: str
+    undone_at: str
 
 
 class Review(BaseModel):
@@ -62,7 +87,7 @@ class Review(BaseModel):
     doubt: Doubt
     model_version: str
     queued_at: str
-    verdict: Literal["confirm", "correct", "reject"] | None = Field(
+    verdict: Verdict | None = Field(
         description="Null while it waits. One that waits in spite of a verdict was interrupted: "
         "send the same verdict again."
     )
@@ -70,6 +95,7 @@ class Review(BaseModel):
     sample: str | None = Field(description="The key that its audio became a sample by.")
     reviewed_by: str | None
     reviewed_at: str | None
+    history: list[TakenBack] = Field(description="What was taken back, the oldest first.")
 
 
 class Queue(BaseModel):
@@ -86,13 +112,16 @@ class Queue(BaseModel):
                         "sample": None,
                         "reviewed_by": None,
                         "reviewed_at": None,
+                        "history": [],
                     }
-                ]
+                ],
+                "reviewed": {"confirm": 21, "correct": 8, "reject": 5},
             }
         }
     )
 
     reviews: list[Review]
+    reviewed: dict[Verdict, int] = Field(description="How many verdicts of each kind stand.")
 
 
 class Answer(BaseModel):
@@ -102,15 +131,24 @@ class Answer(BaseModel):
         json_schema_extra={"example": {"verdict": "correct", "label": "gunshot", "by": "Ada"}}
     )
 
-    verdict: Literal["confirm", "correct", "reject"] = Field(
+    verdict: Verdict | Literal["undo"] = Field(
         description="`confirm`: it is what the model guessed. `correct`: it is `label`. `reject`: "
-        "nothing to learn from, as when two sounds overlap."
+        "nothing to learn from, as when two sounds overlap. `undo`: a verdict is taken back, its "
+        "sample deleted, and the stretch waits again."
     )
     label: str | None = Field(default=None, description="What it is; with `correct` alone.")
+    reviewed_at: str | None = Field(
+        default=None,
+        max_length=40,
+        description="With `undo` alone: the verdict of then, and no later one. Without it, the one "
+        "that stands.",
+    )
     by: Words = Field(default="api", description="Who says so; a token's name goes before it.")
 
     @model_validator(mode="after")
-    def _label_goes_with_correct(self) -> Answer:
+    def _goes_with_the_verdict(self) -> Answer:
         if (self.label is not None) != (self.verdict == "correct"):
             raise ValueError("`label` goes with the verdict `correct`, and with no other")
+        if self.reviewed_at is not None and self.verdict != "undo":
+            raise ValueError("`reviewed_at` goes with the verdict `undo`, and with no other")
         return self

@@ -16,11 +16,12 @@ const PATHS = {
  * `x` are numbers (seconds since 1970 with `time`), or `categories` are words. `series` are
  * `{ label, values, colour, kind, dash }`: null among `values` is a gap, `colour` a custom property
  * as "--tone-0", `kind` one of "line", "bars", "steps", "points". `show` writes a y value, `showX` an
- * x value. `range` fixes the y axis, for example [0, 1]. `sentence` says what the chart tells.
+ * x value, `showTick` one on the axis, where it is shorter. `range` fixes the y axis, for example
+ * [0, 1]. `sentence` says what the chart tells.
  */
 export function Chart({
   title, sentence, x, categories = null, series, time = false, range = null, height = 200,
-  show = (value) => (value == null ? "–" : value.toLocaleString()), showX = null,
+  show = (value) => (value == null ? "–" : value.toLocaleString()), showX = null, showTick = null,
 }) {
   const frame = useRef(null);
   const chart = useRef(null);
@@ -33,7 +34,7 @@ export function Chart({
   useEffect(() => {
     if (!width) return undefined;
     chart.current = new uPlot(
-      options({ width, height, across, series, categories, time, range, show, nameX }),
+      options({ width, height, across, series, categories, time, range, show, nameX: showTick ?? nameX }),
       [across, ...series.map((one) => one.values)], frame.current,
     );
     return () => chart.current.destroy();

@@ -5,11 +5,11 @@ import { useEffect, useState } from "./dom.js";
 // `built` pages are in the navigation; the others say that they are not there yet.
 export const PAGES = [
   { path: "listen", title: "Listen", built: true, load: () => import("./pages/listen.js") },
-  { path: "recordings", title: "Recordings", built: false, load: () => import("./pages/recordings.js") },
-  { path: "review", title: "Review", built: false, load: () => import("./pages/review.js") },
+  { path: "recordings", title: "Recordings", built: true, load: () => import("./pages/recordings.js") },
+  { path: "review", title: "Review", built: true, load: () => import("./pages/review.js") },
   { path: "train", title: "Train", built: true, load: () => import("./pages/train.js") },
   { path: "models", title: "Models", built: true, load: () => import("./pages/models.js") },
-  { path: "monitor", title: "Monitor", built: false, load: () => import("./pages/monitor.js") },
+  { path: "monitor", title: "Monitor", built: true, load: () => import("./pages/monitor.js") },
   { path: "labels", title: "Labels", built: true, load: () => import("./pages/labels.js") },
 ];
 

@@ -31,10 +31,17 @@ export function NextTraining({ samples, isActive }) {
     <div class="stack tight">
       <h2 id="next">${count(fresh, "new sample")}</h2>
       <progress class="whole" value=${Math.min(fresh, threshold)} max=${threshold} aria-label="New samples of those that start a training"></progress>
-      <p class="small">${isActive ? "A training is under way; what comes in now is for the next one."
+      <p class="small">${isActive ? html`A training is <button class="inline" onClick=${toRun}>under way</button>; what comes in
+          now is for the next one.`
         : missing > 0 ? html`<b>${missing.toLocaleString()} more</b> and a training starts by itself, at ${threshold}.`
           : `A training starts by itself at ${threshold}.`}</p>
     </div>`;
+}
+
+function toRun() {
+  const run = document.getElementById("run");
+  run?.scrollIntoView({ behavior: "smooth", block: "center" });
+  run?.focus({ preventScroll: true });
 }
 
 /** Ask for a training now. */
@@ -93,7 +100,7 @@ function Found({ run, isLatest }) {
   return html`
     <div class="stack tight">
       <p class="row"><${State} state=${run.state} /> <span class="soft small">${run.run}</span></p>
-      <h2 id="run">${!isOver ? "Under way" : isLatest ? "The latest training" : "An earlier training"}: ${run.reason}</h2>
+      <h2 id="run" tabindex="-1">${!isOver ? "Under way" : isLatest ? "The latest training" : "An earlier training"}: ${run.reason}</h2>
       <p class="soft">${count(run.samples, "sample")}, asked for ${moment(run.requested_at)}${took != null ? `, took ${lasting(took)}` : ""}${
         run.version && isOver ? html`, made <a href=${link("models", [], { compare: [run.version, run.parent].filter(Boolean).join(",") })}>${run.version}</a>` : ""}.</p>
     </div>
@@ -101,7 +108,7 @@ function Found({ run, isLatest }) {
     ${run.error && html`<p class="trouble">${run.error}</p>`}
     ${run.gates.length > 0 && html`<${Gates} run=${run} />`}
     <div class="curves">
-      ${run.curve.length > 0 && html`<${Candidates} rows=${run.curve} isOver=${isOver} />`}
+      ${run.curve.length > 0 && html`<${Candidates} rows=${run.curve} taken=${run.metrics.cross_validation?.classifier} />`}
       ${run.metrics.learning_curve?.length > 1 && html`<${LearningCurve} rows=${run.metrics.learning_curve} />`}
     </div>
     ${run.notes.length > 0 && html`<details><summary>${count(run.notes.length, "note")}</summary>
@@ -121,8 +128,7 @@ function Progress({ run }) {
         ${Object.entries(STAGES).map(([stage, name], n) => html`
           <li key=${stage} class=${n < at ? "done" : n === at ? "now" : ""} aria-current=${n === at ? "step" : null}>${name}</li>`)}
       </ol>
-      <label class="stack tight"><span class="unseen">Progress</span>
-        <progress class="whole" value=${run.progress} max="1"></progress></label>
+      <progress class="whole" value=${run.progress} max="1" aria-label="Progress"></progress>
       <p class="small soft">${STAGES[run.stage] ?? run.stage}, ${percent(run.progress, 0)} of the whole.
         ${run.state === "requested" && " A worker takes it up within moments; in the cloud it may take a minute to start."}</p>
     </div>`;
@@ -146,7 +152,7 @@ function Gates({ run }) {
 }
 
 /** Each way of learning that is tried, by its answers to clips left out: a dot per fold. */
-function Candidates({ rows, isOver }) {
+function Candidates({ rows, taken }) {
   const found = new Map();
   for (const { candidate, accuracy, log_loss: loss } of rows) {
     const one = found.get(candidate) ?? { candidate, accuracy: [], loss: [] };
@@ -160,22 +166,22 @@ function Candidates({ rows, isOver }) {
   const at = (value) => (value - low) / (1 - low);
   return html`
     <section class="stack tight" aria-labelledby="tried">
-      <h3 id="tried">${isOver ? "Ways of learning that were tried" : "Ways of learning, so far"}</h3>
+      <h3 id="tried">${taken ? "Ways of learning that were tried" : "Ways of learning, so far"}</h3>
       <div class="scroll" tabindex="0" role="region" aria-labelledby="tried">
       <table class="tried">
         <thead><tr><th scope="col">Classifier</th><th scope="col">By fold, ${percent(low, 0)}–100%</th>
           <th scope="col" class="number">Right</th><th scope="col" class="number">Log-loss</th></tr></thead>
-        <tbody>${all.map((one, n) => html`
-          <tr key=${one.candidate} class=${n === 0 ? "best" : ""}>
-            <th scope="row">${one.candidate}</th>
+        <tbody>${all.map((one) => html`
+          <tr key=${one.candidate} class=${one.candidate === taken ? "best" : ""}>
+            <th scope="row">${one.candidate}${one.candidate === taken && html` <span class="badge accepted">taken</span>`}</th>
             <td><span class="strip" aria-hidden="true">${one.accuracy.map((value, fold) => html`
               <i key=${fold} style=${{ left: `${100 * at(value)}%` }}></i>`)}</span></td>
             <td class="number">${percent(mean(one.accuracy))}</td>
             <td class="number">${mean(one.loss).toFixed(3)}</td>
           </tr>`)}</tbody>
       </table></div>
-      <p class="small soft">${isOver ? "The first" : "So far the first"} answers with the least log-loss: rightly, and as surely as it should.
-        Each is asked about recordings that it has not learnt from.</p>
+      <p class="small soft">A dot for each fold: the share of its clips that are answered rightly by what has not learnt from their
+        recordings. The least log-loss comes first; the way with the least after calibration is taken.</p>
     </section>`;
 }
 
@@ -188,7 +194,7 @@ export function LearningCurve({ rows, title = "Learning curve" }) {
   const before = rows.at(-2);
   const gain = 100 * (last.accuracy - before.accuracy);
   const sentence = `From ${before.recordings} to ${last.recordings} recordings it gained ${gain.toFixed(1)} points: ${
-    gain >= 1 ? "more recordings should help further." : "more of the same would hardly help; other places, distances and devices might."}`;
+    gain >= 1 ? "more recordings may well help further." : "more of the same would hardly help; other places, distances and devices might."}`;
   return html`<${Chart} title=${title} sentence=${sentence} x=${rows.map((row) => row.recordings)} height=${200}
     range=${[Math.floor(10 * least) / 10, 1]} show=${(value) => (value == null ? "–" : percent(value, 0))}
     showX=${(value) => value.toLocaleString()} series=${[

@@ -1,4 +1,4 @@
-// Labelled clips on their way to the bucket, a few at a time; they go on while one looks at other pages.
+// Files on their way to the bucket, a few at a time; they go on while one looks at other pages.
 import { announce, useEffect, useState } from "./dom.js";
 import { count } from "./format.js";
 import { upload } from "./uploads.js";
@@ -18,12 +18,15 @@ const listeners = new Set();
 /** Whether a file is an archive with a folder for each label. */
 export const isArchive = (file) => /\.zip$/i.test(file.name);
 
-/** Send files: clips with what POST /uploads is to be told of them, `{ label, recording }`. */
+/**
+ * Send files with what POST /uploads is to be told of them: `{ label, recording }` of clips,
+ * `{ kind: "recording", site }` of field recordings.
+ */
 export function send(files, wish) {
   if (!going) giveUp = new AbortController();
   const more = files.map((file) => ({
     id: ++serial, file, name: file.name, size: file.size, share: 0, state: "waiting",
-    wish: isArchive(file) ? { kind: "archive" } : { kind: "sample", ...wish },
+    wish: isArchive(file) && !wish.kind ? { kind: "archive" } : { kind: "sample", ...wish },
   }));
   items = [...items, ...more];
   go();
@@ -48,8 +51,8 @@ export function forgetSent() {
   tell();
 }
 
-/** All that is or was on its way: `[{ id, name, size, wish, state, share, key, problem }]`. */
-export function useSending() {
+/** What is or was on its way, of some kinds: `[{ id, name, size, wish, state, share, key, problem }]`. */
+export function useSending(kinds = ["sample", "archive"]) {
   const [now, setNow] = useState(items);
   useEffect(() => {
     const listen = () => setNow(items);
@@ -57,7 +60,7 @@ export function useSending() {
     listeners.add(listen);
     return () => listeners.delete(listen);
   }, []);
-  return now;
+  return now.filter((item) => kinds.includes(item.wish.kind));
 }
 
 function go() {

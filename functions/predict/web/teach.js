@@ -104,7 +104,7 @@ function OnTheWay({ samples, look }) {
       <div class="row"><h3 id="sending">${over} of ${count(items.length, "file")} sent</h3>
         <span class="grow-left row">
           ${isGoing && html`<button class="quiet" onClick=${stopSending}>Stop</button>`}
-          ${!isGoing && hasFailed && html`<button class="quiet" onClick=${sendAgain}>Try the failed ones again</button>`}
+          ${!isGoing && hasFailed && html`<button class="quiet" onClick=${sendAgain}>Try again</button>`}
           ${!isGoing && html`<button class="quiet" onClick=${forgetSent}>Clear the list</button>`}
         </span></div>
       <progress class="whole" value=${all ? done / all : 1} max="1" aria-label="All files"></progress>

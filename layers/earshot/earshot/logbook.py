@@ -202,7 +202,8 @@ class Logbook:
     def reviewed(self) -> dict[Verdict, int]:
         """How many verdicts of each kind stand."""
         item = self._table.get("REVIEWED", "TOTAL") or {}
-        return {verdict: int(item.get(verdict, 0)) for verdict in VERDICTS}
+        # One of before they were counted may be taken back.
+        return {verdict: max(0, int(item.get(verdict, 0))) for verdict in VERDICTS}
 
     def decide(self, review: Review) -> bool:
         """Record a verdict and count it; False when there is one, or was since this was read."""
@@ -217,7 +218,7 @@ class Logbook:
     def close(self, review: Review) -> bool:
         """Take it out of the queue; False when its verdict stands no more."""
         entry = _waiting(review)
-        when, seen = _as_stands(review)
+        when, seen = _as_seen(review)
         return self._table.transact(
             self._table.checking(*_review_key(review.review), when, seen),
             self._table.deleting(entry["pk"], entry["sk"]),
@@ -228,7 +229,7 @@ class Logbook:
 
         False when that verdict stands no more.
         """
-        when, seen = _as_stands(review)
+        when, seen = _as_seen(review)
         return self._table.transact(
             self._table.putting_if(when, _review_item(undone), seen),
             self._table.putting(_waiting(undone)),
@@ -237,7 +238,11 @@ class Logbook:
 
     def _counting(self, review: Review, by: int) -> Item:
         return self._table.updating(
-            "REVIEWED", "TOTAL", "ADD #verdict :by", {"by": by}, names={"verdict": review.verdict or ""}
+            "REVIEWED",
+            "TOTAL",
+            "ADD #verdict :by",
+            {"by": by},
+            names={"verdict": review.verdict or ""},
         )
 
 
@@ -262,16 +267,13 @@ def _waiting(review: Review) -> Item:
 
 
 def _as_seen(review: Review) -> tuple[str, Item]:
-    """The condition that no other verdict was taken back since a review was read."""
+    """The condition that no verdict was taken back since a review was read.
+
+    So the verdict that it had still stands: only by this does one go.
+    """
     if not review.history:
         return "attribute_not_exists(history)", {}
     return "history = :history", {"history": _told(review.history)}
-
-
-def _as_stands(review: Review) -> tuple[str, Item]:
-    """The condition that the verdict of a review still stands."""
-    when, seen = _as_seen(review)
-    return f"reviewed_at = :reviewed_at AND {when}", {"reviewed_at": review.reviewed_at, **seen}
 
 
 def _told(history: tuple[TakenBack, ...]) -> str:

@@ -335,7 +335,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class TakenBack:
-    """A verdict that stands no more, its attributes as a Review had them; who undid it, and when."""
+    """A verdict that stands no more: what a Review said of it, who undid it, and when."""
 
     verdict: Verdict
     reviewed_label: str | None

@@ -197,16 +197,16 @@ class Table:
             request["ConditionExpression"] = when
         return {"Update": request}
 
-    def checking(self, pk: str, sk: str, when: str, values: Item) -> Item:
+    def checking(self, pk: str, sk: str, when: str, values: Item | None = None) -> Item:
         """The action of a transaction that only checks whether an item meets a condition."""
-        return {
-            "ConditionCheck": {
-                "TableName": self._name,
-                "Key": _key(pk, sk),
-                "ConditionExpression": when,
-                "ExpressionAttributeValues": _named(values),
-            }
+        request: Item = {
+            "TableName": self._name,
+            "Key": _key(pk, sk),
+            "ConditionExpression": when,
         }
+        if values:
+            request["ExpressionAttributeValues"] = _named(values)
+        return {"ConditionCheck": request}
 
     def deleting(self, pk: str, sk: str, when: str = "", values: Item | None = None) -> Item:
         """The action of a transaction that deletes an item, if it is there."""

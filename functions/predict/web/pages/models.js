@@ -70,8 +70,8 @@ function Versions({ models, compared, promote, rollBack }) {
             <tr key=${one.version} class=${one.champion ? "serves" : ""}>
               <td><input type="checkbox" checked=${among(one.version)} aria-label=${`Compare ${one.version}`}
                 onChange=${() => { location.hash = next(one.version); }} /></td>
-              <th scope="row"><code>${one.version}</code>${one.champion && html` <span class="badge accepted">in service</span>`}
-                <span class="small soft when">${moment(one.trained_at)}</span></th>
+              <th scope="row"><code>${one.version}</code>
+                <span class="small soft when">${moment(one.trained_at)}${one.champion && html` <span class="badge accepted">in service</span>`}</span></th>
               <td class="right"><${Interval} value=${one.accuracy} interval=${one.accuracy_interval} floor=${floor} />
                 <span class="small soft">of ${count(one.held_out ?? 0, "clip")}</span></td>
               <td class="number">${percent(one.macro_f1)}</td>

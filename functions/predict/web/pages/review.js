@@ -1,9 +1,166 @@
-import { address } from "../api.js";
-import { html } from "../dom.js";
-import { Empty, PageHead } from "../parts.js";
+// Review: what the model was least sure of, one stretch after the other, a key for each label.
+import { get } from "../api.js";
+import { useClasses } from "../classes.js";
+import { announce, html, useEffect, useRef, useState } from "../dom.js";
+import { count, percent, stretch, words } from "../format.js";
+import { useJudging } from "../judging.js";
+import { Bars, Empty, Label, PageHead, Trouble, Waiting } from "../parts.js";
+import { usePoll } from "../poll.js";
+import { fileName } from "../recordings.js";
+import { link } from "../router.js";
+import { SoundView, usePlayer } from "../sound.js";
+import { Standing } from "../standing.js";
+
+const SETTING = "earshot-plays-at-once";
+const KEYS = 9;
+const TOP = 4;
 
 export default function Review() {
+  const classes = useClasses();
+  const samples = usePoll((signal) => get("/samples", { signal }), [], { every: 3000 });
+  const judging = useJudging();
+  const [playsAtOnce, setPlaysAtOnce] = useState(localStorage.getItem(SETTING) !== "no");
+  const { current, done, problem, isLost } = judging;
+  const labels = choices(samples.data, classes.data, current);
+
+  function settle(verdict, label = null) {
+    if (!current) return;
+    const isGuess = label === current.doubt.label;
+    judging.say(isGuess ? "confirm" : verdict, isGuess ? null : label);
+    announce(`${label ? words(label) : "Rejected"}.`);
+  }
+  function undo() {
+    if (!done.length) return;
+    judging.undo();
+    announce("Taken back.");
+  }
+  const toggle = (wanted) => {
+    localStorage.setItem(SETTING, wanted ? "yes" : "no");
+    setPlaysAtOnce(wanted);
+  };
+
+  // What is reviewed is counted within seconds.
+  useEffect(() => samples.again(), [judging.reviewed && JSON.stringify(judging.reviewed)]);
+  const isEmpty = judging.reviewed && !current;
   return html`
-    <${PageHead} title="Review" />
-    <${Empty}>This page is not built yet. The API has what it will show: see <a href=${address("docs").href}>its manual</a>.<//>`;
+    <${PageHead} title="Review">What the model is least sure of comes first. Say what it is: it learns most from this.<//>
+    <${Standing} reviewed=${judging.reviewed} samples=${samples.data} />
+    ${problem && html`<${Trouble} problem=${problem} again=${isLost ? judging.again : null} />`}
+    ${!judging.reviewed && !problem && html`<${Waiting} />`}
+    ${isEmpty && html`<${Empty}>Nothing waits for you. When <a href=${link("recordings")}>recordings</a> are heard, what is doubtful
+      in them comes here.
+      ${done.length > 0 && html` <button class="quiet" onClick=${undo}>Take the last one back</button>`}<//>`}
+    ${current && html`
+      <${Stage} key=${current.review} asked=${current} sound=${judging.sound} labels=${labels} samples=${samples.data}
+        look=${classes.look} settle=${settle} undo=${undo} hasDone=${done.length > 0} playsAtOnce=${playsAtOnce} />
+      <p class="row small after"><span class="soft">${judging.isAll ? `${count(judging.waits, "stretch waits", "stretches wait")}`
+        : `More than ${judging.waits - 1} wait`}</span>
+        <label class="row grow-left"><input type="checkbox" checked=${playsAtOnce}
+          onChange=${({ currentTarget }) => toggle(currentTarget.checked)} /> Play each at once</label></p>`}`;
+}
+
+/** The labels to choose from: as they stand while there are keys for all, else the likeliest first. */
+function choices(samples, classes, current) {
+  const known = samples?.known_labels ?? classes?.classes.map((one) => one.label) ?? [];
+  if (known.length <= KEYS || !current) return known;
+  const likely = current.doubt.probabilities;
+  return known.toSorted((a, b) => (likely[b] ?? 0) - (likely[a] ?? 0));
+}
+
+/** One stretch: its sound, the guess, and what can be said of it. */
+function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, playsAtOnce }) {
+  const [heard, setHeard] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const { doubt } = asked;
+  const player = usePlayer(heard);
+  const name = `${fileName(asked.key)}, ${stretch(doubt.start_s, doubt.end_s)}`;
+
+  useEffect(() => {
+    let isHere = true;
+    sound.then((found) => isHere && setHeard(found), (failure) => isHere && setProblem(failure));
+    return () => { isHere = false; };
+  }, []);
+  useEffect(() => {
+    // Before the first click or key browsers let no page sound.
+    if (player.player && playsAtOnce && navigator.userActivation?.hasBeenActive) player.player.play(0);
+  }, [player.player]);
+
+  const isGone = problem?.code === "clip_not_found";
+  const play = () => (player.player?.isPlaying ? player.player.pause() : player.player?.play(0));
+  useKeys({
+    " ": play, r: () => settle("reject"), u: undo,
+    ...(isGone ? {} : Object.fromEntries(labels.slice(0, KEYS).map((label, n) => [String(n + 1), () => settle("correct", label)]))),
+  });
+
+  return html`
+    <section class="card stage-card" aria-label=${`A stretch of ${fileName(asked.key)}`}>
+      ${heard && html`<${SoundView} sound=${heard} name=${name} player=${player} look=${look} />`}
+      ${!heard && !problem && html`<div class="placeholder"></div>`}
+      ${problem && html`<${Trouble} problem=${problem} />`}
+      ${isGone && html`<p class="soft small">Without its sound there is nothing to learn from it: reject it.</p>`}
+      ${asked.verdict && html`<p class="interrupted small">${asked.reviewed_by} said ${asked.reviewed_label ? words(asked.reviewed_label)
+        : "to reject it"}, and was interrupted. Say the same, and it is done.</p>`}
+      ${asked.history.length > 0 && html`<p class="soft small">${asked.history.at(-1).undone_by} took
+        ${" "}${asked.history.at(-1).reviewed_label ? `“${words(asked.history.at(-1).reviewed_label)}”` : "a rejection"} back.</p>`}
+      <div class="judge">
+        <div class="stack tight guess">
+          <h2>The model’s guess: <${Label} label=${doubt.label} look=${(one) => ({ ...look(one), alert: false })} /></h2>
+          <${Bars} items=${likeliest(doubt)} look=${look} />
+          <p class="soft small">From <a href=${link("recordings", [asked.recording])}>${fileName(asked.key)}</a> of ${asked.site},
+            ${" "}${stretch(doubt.start_s, doubt.end_s)}; model ${asked.model_version}.</p>
+        </div>
+        <div class="stack tight" role="group" aria-labelledby="say">
+          <h2 id="say">What is it?</h2>
+          <div class="choices">${labels.slice(0, KEYS).map((label, n) => html`
+            <button key=${label} class=${label === doubt.label ? "choice guessed" : "choice"} disabled=${isGone}
+              aria-keyshortcuts=${n + 1} onClick=${() => settle("correct", label)} style=${{ "--c": look(label).colour }}>
+              <kbd>${n + 1}</kbd><span>${words(label)}</span>${label === doubt.label && html`<span class="small soft">as guessed</span>`}</button>`)}
+          </div>
+          <${Others} rest=${labels.slice(KEYS)} isOpen=${samples?.open_labels} isGone=${isGone} settle=${settle} />
+          <p class="row">
+            <button class="quiet" aria-keyshortcuts="r" onClick=${() => settle("reject")}><kbd>r</kbd> Reject: nothing to learn</button>
+            <button class="quiet" aria-keyshortcuts="u Control+Z" disabled=${!hasDone} onClick=${undo}><kbd>u</kbd> Take the last one back</button>
+          </p>
+          <p class="soft small">Space plays it again.</p>
+        </div>
+      </div>
+    </section>`;
+}
+
+/** Labels without a key, and new ones where the application takes any. */
+function Others({ rest, isOpen, isGone, settle }) {
+  const field = useRef(null);
+  if (!rest.length && !isOpen) return null;
+  const say = (event) => {
+    event.preventDefault();
+    settle("correct", field.current.value.trim());
+  };
+  return html`<form class="row" onSubmit=${say}>
+    ${isOpen ? html`<input ref=${field} required maxlength="64" list="others" placeholder="another label" aria-label="Another label" />
+        <datalist id="others">${rest.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`
+      : html`<select ref=${field} aria-label="Another label">${rest.map((one) => html`<option key=${one} value=${one}>${words(one)}</option>`)}</select>`}
+    <button class="quiet" disabled=${isGone}>It is this</button></form>`;
+}
+
+const likeliest = ({ probabilities }) => Object.entries(probabilities).sort(([, a], [, b]) => b - a).slice(0, TOP)
+  .map(([label, confidence]) => ({ label, confidence }));
+
+/** Keys do what `actions` says, unless they go to a field or a control that wants them. */
+function useKeys(actions) {
+  const latest = useRef(actions);
+  latest.current = actions;
+  useEffect(() => {
+    const press = (event) => {
+      const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey);
+      if (!isUndo && (event.ctrlKey || event.metaKey || event.altKey || event.repeat)) return;
+      if (event.target.closest("dialog, select, textarea, input:not([type=checkbox])")) return;
+      if (event.key === " " && event.target.closest("button, a, summary, input, [role=slider]")) return;
+      const act = latest.current[isUndo ? "u" : event.key];
+      if (!act) return;
+      event.preventDefault();
+      act();
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, []);
 }

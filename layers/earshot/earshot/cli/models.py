@@ -43,6 +43,8 @@ def list_models(context: typer.Context, as_json: AsJson = False) -> None:
             for row in found["models"]
         ),
     )
+    for version, why in found["unreadable"].items():
+        say(f"{version} cannot be read: {why}")
 
 
 @app.command()

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from earshot.audio import decode
+from earshot import essentials
 from earshot.errors import BadArchive, BadKey, BadRecording, BadSample, RecordingTooLarge
-from earshot.explanation import explain
 from earshot.listening import always
 from earshot.recording import Outcome, Refusal, now
 from earshot.services.sweep import Sweep
-from earshot.serving import heard_at_once
 from earshot.store import IMPORTS, RECORDINGS, SAMPLES, is_folder_marker
 
 if TYPE_CHECKING:
@@ -82,33 +78,7 @@ class Services:
 
         What comes of it is counted, under the request's identity.
         """
-        started = time.perf_counter()
-        try:
-            prediction = self._hear(data, explained)
-        except Exception as error:
-            self._count(partial(self.statistics.count_error, error))
-            raise
-        took_ms = (time.perf_counter() - started) * 1000
-        prediction = replace(prediction, processing_ms=round(took_ms, 2))
-        self._count(partial(self.statistics.count, prediction, request_id))
-        return prediction
-
-    def _hear(self, data: bytes, explained: bool) -> Prediction:
-        with heard_at_once:
-            detector, waveform = self.serving.detector(), decode(data)
-            hearing = detector.hear(waveform)
-            prediction = detector.judge(hearing, waveform.duration_s)
-            if explained:
-                explanation = explain(detector, waveform, hearing, prediction.label)
-                prediction = replace(prediction, explanation=explanation)
-        return prediction
-
-    def _count(self, count: Callable[[], None]) -> None:
-        try:
-            count()
-        except (ClientError, BotoCoreError):
-            # The answer is right whether or not it could be counted.
-            logger.exception("An answer could not be counted.")
+        return essentials.classify(self.serving, self.statistics, data, explained, request_id)
 
     # --- what nobody asks for -------------------------------------------------------------
 

@@ -1,0 +1,29 @@
+// A clip of the API, fetched when it is asked for: played at once, with its picture.
+import { ask } from "./api.js";
+import { decode } from "./audio.js";
+import { html, useEffect } from "./dom.js";
+import { Trouble, Waiting } from "./parts.js";
+import { useOnce } from "./poll.js";
+import { SoundView, usePlayer } from "./sound.js";
+
+/**
+ * `path` of the API, for example "/recordings/9b1f/clips/0-4.flac"; `name` says what it is;
+ * `segmentsOf(duration)` are marked in it, as SoundView takes them with `look`.
+ */
+export function Clip({ path, name, height = 120, look, segmentsOf = () => [] }) {
+  const { data, problem, again } = useOnce(async (signal) => {
+    const answer = await ask(path, { signal });
+    return decode(await answer.arrayBuffer()).catch((error) => ({ unseen: error.message }));
+  }, [path]);
+  if (problem) return html`<${Trouble} problem=${problem} again=${again} />`;
+  if (!data) return html`<${Waiting} what=${`Fetching ${name}`} />`;
+  if (data.unseen) return html`<p class="soft small">${data.unseen}</p>`;
+  return html`<${Playing} sound=${data} name=${name} height=${height} look=${look}
+    segments=${segmentsOf(data.duration)} />`;
+}
+
+function Playing({ sound, ...shown }) {
+  const player = usePlayer(sound);
+  useEffect(() => player.player.play(), [sound]);
+  return html`<${SoundView} sound=${sound} player=${player} ...${shown} />`;
+}

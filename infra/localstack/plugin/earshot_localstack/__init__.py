@@ -1,0 +1,1 @@
+"""LocalStack without Docker: Lambda in its interface emulator, DynamoDB by moto."""

@@ -1,0 +1,219 @@
+"""The page Monitor: what came and how it was answered, alerts to listen to, and the loop."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tour
+from browsing import PATIENCE_MS, Site, drawn
+from past import make_past
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Locator, Page
+
+pytest_plugins = ["browser_fixtures"]
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def past(site: Site) -> None:
+    make_past(site, each_day=20)
+
+
+@pytest.fixture
+def monitor(page: Page, site: Site) -> Page:
+    page.goto(f"{site.url}/#/monitor")
+    expect(page.get_by_role("heading", name="Over time")).to_be_visible()
+    return page
+
+
+def chart(page: Page, title: str) -> Locator:
+    return page.locator(".chart").filter(has=page.get_by_role("heading", name=title, exact=True))
+
+
+def numbers(page: Page, title: str) -> list[list[str]]:
+    """What a chart shows, by its table."""
+    found = chart(page, title)
+    if not found.locator("table").is_visible():
+        found.get_by_text("The numbers").click()
+    rows = found.locator("tbody tr")
+    return [rows.nth(n).locator("th, td").all_inner_texts() for n in range(rows.count())]
+
+
+def test_the_charts_show_and_say_what_was_counted(monitor: Page, site: Site) -> None:
+    found = monitor.request.get(f"{site.url}/metrics").json()
+    hours = [hour["predictions"] for hour in found["by_hour"]]
+    sentence = chart(monitor, "Predictions by hour").locator("figcaption")
+    expect(sentence).to_contain_text(f"{sum(hours[:24])} predictions in the last 24 hours")
+    shown = numbers(monitor, "Predictions by hour")
+    assert [int(row[1]) for row in shown] == hours[::-1]
+    monitor.get_by_role("button", name="30 days").click()
+    shown = numbers(monitor, "Predictions by day (UTC)")
+    assert [int(row[1]) for row in shown] == [day["predictions"] for day in found["by_day"]][::-1]
+    shown = numbers(monitor, "Without a sure answer, by day (UTC)")
+    assert [row[1:] for row in shown] == [
+        [str(day[name]) for name in ("uncertain", "refused", "failed")]
+        for day in reversed(found["by_day"])
+    ]
+    shown = numbers(monitor, "Confidence of all answers")
+    counted = [sum(int(n) for n in row[1:] if n.isdigit()) for row in shown]
+    assert counted == found["confidence"]["histogram"]["counts"]
+    split = monitor.locator(".split").first
+    expect(split).to_contain_text(f"{found['confidence']['high']:.1%}")
+    took = monitor.locator(".split").nth(1)
+    expect(took).to_contain_text(re.compile(r"p50\s*\d+(\.\d)? ms"))
+    for label, n in found["by_label"].items():
+        row = monitor.locator(".figures .bars li", has_text=label)
+        expect(row.locator(".figure")).to_have_text(str(n))
+
+
+def test_what_comes_in_shows_by_itself(monitor: Page, site: Site) -> None:
+    latest = monitor.locator(".latest tbody tr")
+    before = monitor.request.get(f"{site.url}/metrics").json()
+    sent = monitor.request.post(f"{site.url}/predict", data=tour.clip("siren"), headers=tour.WAV)
+    expect(latest.first).to_contain_text(f"{100 * sent.json()['confidence']:.1f}%")
+    of_24_h = sum(hour["predictions"] for hour in before["by_hour"][:24])
+    tile = monitor.locator(".glance > div", has_text="Predictions in 24 h")
+    expect(tile.locator("b")).to_have_text(re.compile(rf"{of_24_h}|{of_24_h + 1}"))
+    monitor.request.post(f"{site.url}/predict", data=b"text", headers=tour.WAV)
+    expect(monitor.locator(".reasons")).to_contain_text("unsupported format")
+
+
+def test_the_latest_predictions_can_be_kept_as_csv(monitor: Page, site: Site) -> None:
+    monitor.request.post(f"{site.url}/predict", data=tour.clip("siren"), headers=tour.WAV)
+    found = monitor.request.get(f"{site.url}/metrics").json()["recent"]
+    expect(monitor.locator(".latest tbody tr")).to_have_count(len(found))
+    expect(monitor.locator(".latest tbody tr").first).to_contain_text(
+        f"{100 * found[0]['confidence']:.1f}%"
+    )
+    with monitor.expect_download() as download:
+        monitor.get_by_role("button", name="Download as CSV").click()
+    assert re.fullmatch(r"earshot-predictions-[\dT-]+\.csv", download.value.suggested_filename)
+    with Path(download.value.path()).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["request_id"] for row in rows] == [one["request_id"] for one in found]
+    assert float(rows[0]["confidence"]) == pytest.approx(found[0]["confidence"])
+
+
+def test_an_alert_can_be_listened_to_and_tried(monitor: Page) -> None:
+    rules = monitor.locator(".rules")
+    expect(rules).to_contain_text("gunshot")
+    expect(rules).to_contain_text("from its own threshold, at any site; within 5 min")
+    tour.record(monitor, "ridge", "20261121_061500.wav", tour.tape())
+    raised = monitor.locator(".raised > li")
+    expect(raised).to_have_count(1)
+    expect(raised).to_contain_text("ridge")
+    expect(raised).to_contain_text("21 Nov, 06:15")
+    tile = monitor.locator(".glance > div", has_text="Alerts in 24 h")
+    expect(tile.locator("b")).to_have_text("1")
+    raised.get_by_role("button", name="Hear gunshot at ridge").click()
+    drawn(monitor)
+    # It plays at once.
+    expect(raised.get_by_role("button", name="Pause gunshot at ridge")).to_be_visible()
+    raised.get_by_role("button", name="Close gunshot at ridge").click()
+    expect(raised.locator(".sound")).to_have_count(0)
+    monitor.get_by_role("button", name="Send a test").click()
+    expect(monitor.get_by_text("Sent.", exact=True)).to_be_visible()
+    expect(monitor.get_by_text("This is a test, nothing was heard.")).to_be_visible()
+    expect(raised).to_have_count(1)
+
+
+def test_the_loop_says_whether_somebody_should_look(monitor: Page, faults: list[str]) -> None:
+    loop = monitor.locator("section", has=monitor.get_by_role("heading", name="The loop"))
+    expect(loop).to_contain_text("nothing is stuck")
+    expect(loop).to_contain_text("0 new samples of 25")
+
+    def worse(route: Any) -> None:
+        status = route.fetch().json()
+        status["refused_bundles"] = {"20260101-000000-bad": "its digest is another"}
+        status["last_sweep"] = {
+            "at": "2020-01-01T00:00:00.000Z",
+            "repaired": 1,
+            "done": ["Run r is published again."],
+            "failed": ["Recording x cannot be read."],
+        }
+        route.fulfill(json=status)
+
+    monitor.route("**/status", worse)
+    monitor.reload()
+    expect(loop).to_contain_text("Somebody should look: a bundle does not verify")
+    expect(loop).to_contain_text("20260101-000000-bad: its digest is another")
+    expect(loop).to_contain_text("Recording x cannot be read.")
+    expect(loop).to_contain_text("1 thing put right")
+
+
+def test_each_part_fails_and_comes_back_by_itself(monitor: Page, faults: list[str]) -> None:
+    monitor.route("**/alerts?*", lambda route: route.abort())
+    monitor.route("**/metrics", lambda route: route.abort())
+    monitor.reload()
+    expect(monitor.get_by_role("alert")).to_have_count(2)
+    expect(monitor.get_by_role("heading", name="The loop")).to_be_visible()
+    monitor.unroute("**/alerts?*")
+    monitor.unroute("**/metrics")
+    expect(monitor.get_by_role("heading", name="Over time")).to_be_visible()
+    expect(monitor.get_by_role("alert")).to_have_count(0)
+    assert all("ERR_FAILED" in fault for fault in faults)
+    faults.clear()
+
+
+@pytest.fixture
+def told(page: Page, site: Site) -> Callable[..., str]:
+    """A sentence of the module that tells what figures mean."""
+    page.goto(site.url)
+
+    def tell(name: str, *arguments: Any) -> str:
+        call = f"(await import('/web/0/told.js')).{name}(...{json.dumps(arguments)})"
+        return str(page.evaluate(f"(async () => {call})()"))
+
+    return tell
+
+
+def test_sentences_say_what_the_numbers_do(told: Callable[..., str]) -> None:
+    for now, before, said in [
+        (4, 3, "a third more than"),
+        (3, 4, "a quarter fewer than"),
+        (3, 6, "half as many as"),
+        (101, 100, "about as many as"),
+        (7, 7, "as many as"),
+        (6, 3, "twice as many as"),
+        (25, 10, "2.5 times as many as"),
+        (300, 10, "30 times as many as"),
+        (112, 100, "12% more than"),
+    ]:
+        assert told("compared", now, before) == said
+    none = {"p50": None, "p95": None, "p99": None}
+    assert told("ofLatency", none) == "Nothing was predicted yet."
+    slow = {"p50": 3.75, "p95": 840, "p99": 1234}
+    assert "less than 3.8 ms, 95 of 100 less than 840 ms, 99 of 100 less than 1.2 s" in told(
+        "ofLatency", slow
+    )
+    assert "none is below 50%" in told("ofConfidence", {"high": 0.9, "low": 0}, 10)
+    assert "it often guesses" in told("ofConfidence", {"high": 0.1, "low": 0.5}, 10)
+    trend = told("ofTrend", 0.8, 0.9, "today", "before")
+    assert trend == (
+        "80.0% sure on average today, 10.0 points less than before. "
+        "A fall that lasts means sounds that it has not learnt."
+    )
+    assert told("ofTrend", None, 0.9, "today", "before") == "Nothing was heard today."
+    assert [told("forHowLong", s) for s in (5, 300, 4000, 200_000)] == [
+        *("< 1 min", "5 min", "1 h 6 min", "2 days 7 h"),
+    ]
+    totals = {"requests": 0, "uncertain": 0, "refused": 0, "failed": 0}
+    assert told("ofFaults", totals, {}) == "Nothing was sent yet."
+
+
+def test_a_table_for_spreadsheets_holds_no_formula(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    row = {"label": "=1+1", "request_id": 'a "b", c', "confidence": 0.5}
+    text = page.evaluate("async (row) => (await import('/web/0/latest.js')).csv([row])", row)
+    (found,) = csv.DictReader(text.splitlines())
+    assert (found["label"], found["request_id"]) == ("'=1+1", 'a "b", c')
