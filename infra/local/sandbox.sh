@@ -39,7 +39,7 @@ show "$runtime" /var/runtime
 show "$opt" /opt
 show "$task" /var/task
 show "$rie" /var/rie
-mount -o remount,ro /mnt
+mount -o remount,bind,ro /mnt
 # What Lambda gives when EphemeralStorage says nothing.
 mount -t tmpfs -o mode=1777,size=512m earshot /mnt/tmp
 

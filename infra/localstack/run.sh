@@ -2,7 +2,8 @@
 # Deploys template.yaml to LocalStack by `sam deploy`, and runs tests/localstack against it.
 #
 # With Docker LocalStack comes by compose.yaml; without, it runs on this machine, in Python 3.13,
-# with a plugin for what it wants Docker for. KEEP=1 leaves it running, for a look at it.
+# with a plugin for what it wants Docker for; MODE=docker or MODE=host says which. KEEP=1 leaves it
+# running, for a look at it. IF_POSSIBLE=1 makes neither being here no error.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 port=${LOCALSTACK_PORT:-4566}
@@ -25,13 +26,13 @@ find_python() {
     return 1
 }
 
-if docker info >/dev/null 2>&1; then
+if [ "${MODE:-docker}" = docker ] && docker info >/dev/null 2>&1; then
     compose=(docker compose -f infra/localstack/compose.yaml)
     export EARSHOT_LAYER=$PWD/.aws-sam/build/EarshotLayer LOCALSTACK_PORT=$port
     end() { "${compose[@]}" down --volumes; }
     docker build --quiet --tag "$image" --file functions/predict/Dockerfile .
     "${compose[@]}" up --detach --wait
-elif python=$(find_python); then
+elif [ "${MODE:-host}" = host ] && python=$(find_python); then
     bin=.venv-localstack/bin
     if ! [ -f .venv-localstack/installed ]; then
         echo "Installing LocalStack into .venv-localstack (once, a minute or two) …"

@@ -1,4 +1,4 @@
-"""Decoding and the model, without HTTP: reads from its input how many clips, writes the seconds."""
+"""Decoding and the model, without HTTP: reads how many clips, writes seconds, by clock and CPU."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def main() -> None:
     detector = Detector(Bundle.load(REPOSITORY / "infra" / "bundles" / "surveillance"))
     detector.warm()
     for line in sys.stdin:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         for number in range(int(line)):
             detector.classify(decode(clips()[number % len(clips())]))
-        print(time.perf_counter() - began, flush=True)
+        print(time.perf_counter() - began, time.process_time() - used, flush=True)
 
 
 if __name__ == "__main__":

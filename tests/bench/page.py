@@ -15,6 +15,7 @@ things as well. `load` is its load average over 1, 5 and 15 minutes."""
 
 NAMES = {
     "ours": "Earshot",
+    "uncounted": "Earshot, but for the write to the table",
     "bare": "the bare loop: decode and infer, no HTTP",
     "reference": "reference: FastAPI + librosa + Keras (MobileNetV2)",
     "bentoml": "BentoML with our own ONNX file",
@@ -78,11 +79,17 @@ def _reached(known: Known) -> str:
         (
             "warm `/predict`, of the bare loop",
             f"≥ {LEAST_FOR_BARE}",
-            _spread(warm["ratio"]["bare"]),
-            warm["ratio"]["bare"]["median"] >= LEAST_FOR_BARE,
+            _spread(warm["ratio"]["ours"]["bare"]),
+            warm["ratio"]["ours"]["bare"]["median"] >= LEAST_FOR_BARE,
+        ),
+        (
+            "the same without the write to the table",
+            f"≥ {LEAST_FOR_BARE}",
+            _spread(warm["ratio"]["uncounted"]["bare"]),
+            warm["ratio"]["uncounted"]["bare"]["median"] >= LEAST_FOR_BARE,
         ),
     ]
-    if found := warm["ratio"].get("reference"):
+    if found := warm["ratio"]["ours"].get("reference"):
         rows.append(
             (
                 "warm `/predict`, of the reference",
@@ -134,27 +141,34 @@ def _cold(cold: Mapping[str, Any]) -> str:
 def _warm(warm: Mapping[str, Any]) -> str:
     text = (
         "## Warm predictions\n\nOne process each, 4 s of WAV in a form. Earshot logs, measures and "
-        "writes each prediction to the table, of an AWS that is emulated on the same machine; the "
-        "others do none of it. `of it` is Earshot's throughput over theirs.\n\n"
+        "writes each prediction to the table, of an AWS that is emulated on the same machine and "
+        "has to be waited for; the others do none of it.\n\n"
     )
-    rows = []
-    for name, found in warm["per_s"].items():
-        four = warm["per_s_of_four_at_once"].get(name)
-        rows.append(
-            (
-                NAMES[name],
-                _spread(found),
-                _spread(four) if four else "",
-                *(str(warm["ms"].get(name, {}).get(one, "")) for one in ("p50", "p95", "p99")),
-                str(warm["cpu_ms"].get(name, "")),
-                _spread(warm["ratio"][name]) if name in warm["ratio"] else "",
-                _spread(warm["ratio_of_four_at_once"][name])
-                if name in warm["ratio_of_four_at_once"]
-                else "",
-            )
+    four = warm["per_s_of_four_at_once"]
+    rows = [
+        (
+            NAMES[name],
+            _spread(found),
+            _spread(four[name]) if name in four else "",
+            *(str(warm["ms"].get(name, {}).get(one, "")) for one in ("p50", "p95", "p99")),
+            str(warm["cpu_ms"][name]),
         )
+        for name, found in warm["per_s"].items()
+    ]
     heads = ("", "per s", "per s, four at once", "p50 ms", "p95 ms", "p99 ms", "processor ms")
-    text += _table((*heads, "of it", "of it, four at once"), rows)
+    text += _table(heads, rows)
+    crowd = warm["ratio_of_four_at_once"]
+    ratios = [
+        (
+            NAMES[ours],
+            NAMES[theirs],
+            _spread(found),
+            _spread(crowd[ours][theirs]) if theirs in crowd[ours] else "",
+        )
+        for ours, others in warm["ratio"].items()
+        for theirs, found in others.items()
+    ]
+    text += "\n\n" + _table(("requests per second of", "over", "", "four at once"), ratios)
     for name, why in warm["missing"].items():
         text += f"\n\n{NAMES[name]} is missing: {why}"
     return text

@@ -1,6 +1,7 @@
 """Warm predictions: one process of ours, against others that get the same clips in turns.
 
-- ``bare``: decoding and the model in a loop, without HTTP and without any book-keeping;
+- ``uncounted``: ours, but for its write to the table for each prediction;
+- ``bare``: decoding and the model in a loop, without HTTP, a log, metrics or a table;
 - ``reference``: FastAPI, librosa and Keras (servers/reference.py);
 - ``bentoml``: our own ONNX file behind BentoML (servers/bento.py).
 
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,10 @@ def measured(rounds: int, requests: int) -> dict[str, Any]:
     """Requests per second, latencies, processor's time, and ratios of ours to the others'."""
     missing: dict[str, str] = {}
     with ExitStack() as stack:
-        servers = {"ours": stack.enter_context(_ours())}
+        servers = {
+            "ours": stack.enter_context(_ours("infra.local.api")),
+            "uncounted": stack.enter_context(_ours("tests.bench.uncounted")),
+        }
         for name, start in (("reference", _reference), ("bentoml", _bentoml)):
             try:
                 servers[name] = stack.enter_context(start())
@@ -55,7 +60,7 @@ def measured(rounds: int, requests: int) -> dict[str, Any]:
         took = measure.in_turns(
             {
                 **{name: _turn(side, requests) for name, side in sides.items()},
-                "bare": lambda: bare(requests),
+                "bare": partial(bare.run, requests),
             },
             rounds,
         )
@@ -69,15 +74,24 @@ def measured(rounds: int, requests: int) -> dict[str, Any]:
         per_s={name: measure.median(found) for name, found in per_s.items()},
         per_s_of_four_at_once={name: measure.median(found) for name, found in crowd_per_s.items()},
         ms={name: measure.quantiles(side.latencies) for name, side in sides.items()},
-        cpu_ms={name: round(side.cpu_ms(), 2) for name, side in sides.items()},
-        ratio={name: measure.ratio(per_s["ours"], per_s[name]) for name in per_s if name != "ours"},
-        ratio_of_four_at_once={
-            name: measure.ratio(crowd_per_s["ours"], crowd_per_s[name])
-            for name in crowd_per_s
-            if name != "ours"
-        },
+        cpu_ms={name: round(side.cpu_ms(), 2) for name, side in {**sides, "bare": bare}.items()},
+        ratio=_of(per_s),
+        ratio_of_four_at_once=_of(crowd_per_s),
         missing=missing,
     )
+
+
+def _of(per_s: Mapping[str, list[float]]) -> dict[str, dict[str, dict[str, float]]]:
+    """What ours, with the table and without, is of the others."""
+    return {
+        name: {
+            other: measure.ratio(found, theirs)
+            for other, theirs in per_s.items()
+            if other not in {"ours", "uncounted"}
+        }
+        for name, found in per_s.items()
+        if name in {"ours", "uncounted"}
+    }
 
 
 class Client:
@@ -153,14 +167,12 @@ def _crowd(client: Client, requests: int) -> Turn:
 
 
 @contextmanager
-def _ours() -> Iterator[tuple[int, int]]:
+def _ours(module: str) -> Iterator[tuple[int, int]]:
     with endpoint.emulator() as url:
         function = rie.deploy(url).functions["PredictFunction"]
         port = endpoint.free_port()
         surroundings = {**endpoint.environment(url), **ONE_THREAD}
-        process = endpoint.start(
-            "infra.local.api", ["--port", str(port)], surroundings, subprocess.DEVNULL
-        )
+        process = endpoint.start(module, ["--port", str(port)], surroundings, subprocess.DEVNULL)
         endpoint.tell(process, function.environment)
         try:
             endpoint.wait(port, process, START_S)
@@ -217,29 +229,37 @@ def _until_it_answers(port: int) -> None:
     raise TimeoutError(f"Nothing right is answered on port {port} after {START_S} s.")
 
 
+class Bare:
+    """A process that decodes and hears clips when it is told how many."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._cpu_s = 0.0
+        self._asked = 0
+
+    def run(self, many: int) -> float:
+        """Seconds for so many of them."""
+        assert self._process.stdin
+        assert self._process.stdout
+        print(many, file=self._process.stdin, flush=True)
+        took, used = map(float, self._process.stdout.readline().split())
+        self._cpu_s += used
+        self._asked += many
+        return took
+
+    def cpu_ms(self) -> float:
+        """The processor's milliseconds for one."""
+        return self._cpu_s * 1000 / self._asked
+
+
 @contextmanager
-def _bare() -> Iterator[Callable[[int], float]]:
-    """A process that decodes and hears clips when it is told how many; it says the seconds."""
-    process = subprocess.Popen(
+def _bare() -> Iterator[Bare]:
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.bench.bare"],
         cwd=endpoint.REPOSITORY,
         env={**os.environ, **ONE_THREAD},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdin
-    assert process.stdout
-    lines, answers = process.stdin, process.stdout
-
-    def run(many: int) -> float:
-        print(many, file=lines, flush=True)
-        return float(answers.readline())
-
-    try:
-        run(5)
-        yield run
-    finally:
-        lines.close()
-        process.wait(30)
-        answers.close()
+    ) as process:
+        yield Bare(process)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from conftest import REPOSITORY, emulated
+from onemachine import local_stack
 from playwright.sync_api import expect
-
-from infra.local import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,26 +46,9 @@ def introduction(log: Path) -> str:
 @contextmanager
 def local_site(data: Path, *options: str) -> Iterator[Site]:
     """A local stack on free ports, for as long as the context lasts."""
-    port, aws_port = endpoint.free_port(), endpoint.free_port()
-    command = [
-        *(sys.executable, "-m", "infra.local", "--no-demo", *options),
-        *("--port", str(port), "--aws-port", str(aws_port), "--data", str(data)),
-    ]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    log = data.parent / f"{data.name}.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=REPOSITORY, stdout=output, stderr=output, env=environment
-        )
-    try:
-        endpoint.wait(port, process)
-        said = re.search(r"EARSHOT_TOKEN=(\S+)", introduction(log))
-        s3 = emulated(f"http://127.0.0.1:{aws_port}", "s3")
-        yield Site(f"http://127.0.0.1:{port}", said and said[1], s3)
-        s3.close()
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+    with local_stack(data, "--no-demo", *options) as local:
+        said = re.search(r"EARSHOT_TOKEN=(\S+)", introduction(local.log))
+        yield Site(local.api, said and said[1], local.s3)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from browsing import PATIENCE_MS, Site, drawn, grave, visit, watched
 from conftest import tape
+from onemachine import until
 from playwright.sync_api import expect
 from tour import SIZES
 
@@ -50,10 +51,12 @@ def test_a_recording_is_sent_for_a_site_and_heard(page: Page, site: Site) -> Non
 def heard(site: Site) -> str:
     """A recording of another site that is heard."""
     site.s3.put_object(Bucket="earshot-recordings", Key=f"recordings/gorge/{NAME}", Body=tape())
-    while True:
-        (one,) = ask(site, "/recordings?site=gorge")["recordings"] or [{"state": "received"}]
-        if one["state"] == "analysed":
-            return str(one["recording"])
+
+    def look() -> Any:
+        found = ask(site, "/recordings?site=gorge")["recordings"]
+        return found and found[0]["state"] == "analysed" and found[0]["recording"]
+
+    return str(until(look, "the analysis"))
 
 
 def test_its_detections_are_told_at_their_true_time(page: Page, site: Site, heard: str) -> None:

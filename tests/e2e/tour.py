@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from browsing import drawn, give
 from conftest import clip, encode, pcm, tape
+from onemachine import until
 from playwright.sync_api import expect
 
 from infra.local.sounds.surveillance import SOUNDS
@@ -58,9 +59,13 @@ def given(page: Page) -> None:
             form = asked.json()
             file = {"name": place["name"], "mimeType": "audio/wav", "buffer": content}
             page.request.post(form["url"], multipart={**form["fields"], "file": file})
-    while {one["state"] for one in known} - {"analysed", "refused"} or len(known) < len(field()):
-        page.wait_for_timeout(300)
+
+    def all_heard() -> bool:
         known = page.request.get(f"{site}/recordings").json()["recordings"]
+        states = [one["state"] for one in known]
+        return len(known) >= len(field()) and {*states} <= {"analysed", "refused"}
+
+    until(all_heard, "the analysis of all recordings")
     page.goto("about:blank")
     page.goto(address)
 
@@ -105,8 +110,10 @@ def trained(page: Page) -> None:
                 sent = {"label": label, "files": file}
                 page.request.post(f"{site}/samples", multipart=sent)
         page.request.post(f"{site}/retrain", data={"reason": "new microphones at the gate"})
-        while page.request.get(f"{site}/retrain").json()["runs"][0]["finished_at"] is None:
-            page.wait_for_timeout(500)
+        until(
+            lambda: page.request.get(f"{site}/retrain").json()["runs"][0]["finished_at"],
+            "the end of the training",
+        )
     page.goto("about:blank")
     page.goto(address)
 

@@ -19,7 +19,7 @@ from earshot.settings import Settings
 from earshot.wiring import wire
 from fastapi.testclient import TestClient
 from numpy.random import default_rng
-from test_loop import local_stack
+from onemachine import local_stack
 
 from infra.local.sounds import REPERTOIRES
 from predict.app import create_app

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import clip
-from test_loop import THRESHOLD, Local, local_stack
+from onemachine import THRESHOLD, Local, local_stack
 
 COMMAND = (sys.executable, "-c", "from earshot.cli import main; main()")
 LARGE = 120_000_000

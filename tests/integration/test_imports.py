@@ -17,7 +17,7 @@ from earshot.archive import Archive
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_loop import local_stack
+from onemachine import local_stack
 
 if TYPE_CHECKING:
     from earshot.recording import Outcome

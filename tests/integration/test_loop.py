@@ -4,90 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-from conftest import REPOSITORY, clip, emulated, encode, pcm
-
-from infra.local import endpoint
-
-THRESHOLD = 20
-PATIENCE_S = 120
-
-
-class Local:
-    """A running local stack, and what a user does with it."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int, aws_port: int) -> None:
-        self.process = process
-        self.api = f"http://127.0.0.1:{port}"
-        self.aws = f"http://127.0.0.1:{aws_port}"
-        self.s3 = emulated(self.aws, "s3")
-
-    def get(self, path: str, body: bytes | None = None) -> Any:
-        headers = {"Content-Type": "audio/wav"} if body else {}
-        request = urllib.request.Request(self.api + path, data=body, headers=headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def drop(self, key: str, body: bytes) -> None:
-        self.s3.put_object(Bucket="earshot-recordings", Key=key, Body=body)
-
-    def until(self, look: Callable[[], Any], what: str) -> Any:
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            if found := look():
-                return found
-            assert self.process.poll() is None, "the local stack ended"
-            time.sleep(0.1)
-        pytest.fail(f"{what} did not happen within {PATIENCE_S} s: {self.get('/samples')}")
-
-    def total(self, wanted: int) -> None:
-        self.until(lambda: self.get("/samples")["total"] >= wanted, f"a total of {wanted}")
-
-    def finished(self, number: int) -> dict[str, Any]:
-        """The newest of ``number`` runs, when it is over."""
-
-        def look() -> Any:
-            runs = self.get("/retrain")["runs"]
-            return runs[0] if len(runs) == number and runs[0]["finished_at"] else None
-
-        run = self.until(look, f"the end of run {number}")
-        found: dict[str, Any] = self.get(f"/retrain/{run['run']}")
-        return found
-
-
-@contextmanager
-def local_stack(data: Path, *options: str) -> Iterator[Local]:
-    port, aws_port = endpoint.free_port(), endpoint.free_port()
-    command = [
-        *(sys.executable, "-m", "infra.local"),
-        *("--port", str(port), "--aws-port", str(aws_port), "--data", str(data)),
-        *("--threshold", str(THRESHOLD), *options),
-    ]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    log = data.parent / f"{data.name}.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=REPOSITORY, stdout=output, stderr=output, env=environment
-        )
-    try:
-        endpoint.wait(port, process)
-        yield Local(process, port, aws_port)
-    finally:
-        process.send_signal(signal.SIGINT)
-        status = process.wait(60)
-    assert status == 0, log.read_text()
+from conftest import REPOSITORY, clip, encode, pcm
+from onemachine import THRESHOLD, local_stack
 
 
 def test_from_a_dropped_file_to_a_new_version(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from earshot.recording import moment
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from predict.lists import Cursor, Limit, OfLabel, OfSite
 from predict.requests import UseCases
-from predict.routes.recordings import CURSOR
 from predict.schemas import alerts as schemas
 
 router = APIRouter(tags=["alerts"])
@@ -21,16 +21,10 @@ def alerts(
     since: Annotated[
         AwareDatetime | None, Query(description="Only those raised then or later; ISO 8601.")
     ] = None,
-    label: Annotated[
-        str | None, Query(min_length=1, max_length=200, description="Only those of a label.")
-    ] = None,
-    site: Annotated[
-        str | None, Query(min_length=1, max_length=200, description="Only those of a site.")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="How many at once.")] = 50,
-    cursor: Annotated[
-        str | None, Query(pattern=CURSOR, description="`next` of the page before.")
-    ] = None,
+    label: OfLabel = None,
+    site: OfSite = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> schemas.Alerts:
     """Alerts, the latest raised first: one for each incident, however long it lasted."""
     earliest = moment(since.timestamp()) if since else ""

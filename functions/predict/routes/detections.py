@@ -10,6 +10,7 @@ from earshot.recording import Occurrence, moment
 from earshot.services.occurrences import Wanted
 from fastapi import APIRouter, Query
 
+from predict.lists import Limit, OfLabel, OfSite
 from predict.problems import InvalidRequest
 from predict.requests import UseCases
 from predict.schemas import recordings as schemas
@@ -29,12 +30,8 @@ PLACE = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z_[0-9a-f]{16}_[0-9a-f]{12}_\d{7
 @router.get("/detections")
 def detections(
     services: UseCases,
-    label: Annotated[
-        str | None, Query(min_length=1, max_length=200, description="Only those of a label.")
-    ] = None,
-    site: Annotated[
-        str | None, Query(min_length=1, max_length=200, description="Only those of a site.")
-    ] = None,
+    label: OfLabel = None,
+    site: OfSite = None,
     since: Annotated[
         datetime | None, Query(description="From then on; by default 30 days before `until`.")
     ] = None,
@@ -48,7 +45,7 @@ def detections(
     min_confidence: Annotated[
         float, Query(ge=0, le=1, description="Only those that peak at it or above.")
     ] = 0.0,
-    limit: Annotated[int, Query(ge=1, le=100, description="How many at once.")] = 50,
+    limit: Limit = 50,
     cursor: Annotated[
         str | None, Query(pattern=PLACE, description="`next` of the page before.")
     ] = None,

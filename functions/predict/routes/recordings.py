@@ -18,6 +18,7 @@ from earshot.errors import (
 from earshot.formats import FORMATS
 from fastapi import APIRouter, Path, Query, Response
 
+from predict.lists import Cursor, Limit, OfSite
 from predict.manual import responses
 from predict.requests import UseCases
 from predict.schemas import recordings as schemas
@@ -37,20 +38,14 @@ Id = Annotated[
 MAX_ANSWER_BYTES = 5_500_000
 # What a clip is called: a digest, and where it starts and ends.
 CLIP = r"^[0-9a-f]{12}-\d{6,9}\.\d{3}-\d{6,9}\.\d{3}\.(flac|wav)$"
-# What ``next`` looks like: a time and an id.
-CURSOR = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z_[0-9a-f]{16}$"
 
 
 @router.get("/recordings")
 def recordings(
     services: UseCases,
-    site: Annotated[
-        str | None, Query(min_length=1, max_length=200, description="Only those of a site.")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="How many at once.")] = 50,
-    cursor: Annotated[
-        str | None, Query(pattern=CURSOR, description="`next` of the page before.")
-    ] = None,
+    site: OfSite = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> schemas.Recordings:
     """Unlabelled recordings, the latest first: what came in below `recordings/<site>/`."""
     found, rest = services.analysis.recordings(site, limit, cursor or "")
