@@ -14,7 +14,6 @@ from scipy.linalg import eigh
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,10 +168,8 @@ def _some(x: Samples) -> Samples:
 
 
 def fit_quietly(model: Any, x: Numbers, label: Numbers, weight: Numbers | None) -> None:
-    """Fit one of scikit-learn's classifiers on one thread, without word of an early end."""
-    # The matrices are small: threads of the linear algebra would wait for each other, and on a
-    # busy machine a fit would take twenty times as long.
-    with threadpool_limits(1), warnings.catch_warnings():
+    """Fit one of scikit-learn's classifiers without word of an early end."""
+    with warnings.catch_warnings():
         # A fit that stops early is only a candidate a little off its optimum.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x, label, sample_weight=weight)

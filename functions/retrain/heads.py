@@ -11,6 +11,7 @@ import numpy as np
 from earshot.detector import accepted
 from earshot.errors import BadDataset
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from retrain.calibration import (
     by_clip,
@@ -142,6 +143,16 @@ def fit(
     widths of what an embedding consists of, if it was put together from several. Raises BadDataset
     when a fold leaves only one label to learn, or nothing tells clips apart.
     """
+    with _one_thread():
+        return _fit(dataset, alert_labels, progress, parts)
+
+
+def _fit(
+    dataset: Dataset,
+    alert_labels: Sequence[str],
+    progress: Callable[[float, list[Row]], None],
+    parts: Sequence[int],
+) -> Head:
     labels = dataset.labels
     chosen = _at_most(dataset.training, max(FOLDS, CV_CLIPS // len(labels)))
     clips = _Clips.of(chosen, labels)
@@ -207,8 +218,15 @@ def refit(
 ) -> Head:
     """The head as it would be, had it learnt from other clips: only its layers are fitted anew."""
     windows = _Clips.of(clips, labels).windows
-    layers = head.classifier.fit(windows, len(labels), parts or (head.dim,))
+    with _one_thread():
+        layers = head.classifier.fit(windows, len(labels), parts or (head.dim,))
     return replace(head, layers=softened(layers, head.temperature))
+
+
+def _one_thread() -> threadpool_limits:
+    # The matrices are small: threads of the linear algebra would wait for each other, and on a
+    # busy machine a fit would take a hundred times as long.
+    return threadpool_limits(1)
 
 
 def _best(

@@ -46,7 +46,8 @@ def introduction(log: Path) -> str:
 @contextmanager
 def local_site(data: Path, *options: str) -> Iterator[Site]:
     """A local stack on free ports, for as long as the context lasts."""
-    with local_stack(data, "--no-demo", *options) as local:
+    # As many samples as `make run` asks for.
+    with local_stack(data, "--no-demo", "--threshold", "25", *options) as local:
         said = re.search(r"EARSHOT_TOKEN=(\S+)", introduction(local.log))
         yield Site(local.api, said and said[1], local.s3)
 
