@@ -125,6 +125,9 @@ DETAILS: dict[type[Exception], str] = {
         "s3://earshot-artifacts/results/51c0a7e2f39d8b64.json was kept and is no longer there. Put "
         "the recording into the recordings bucket again."
     ),
+    errors.BadTimeSpan: (
+        "`since` lies 9822.9 days before `until`. Between 0 and 366 days can be asked for at once."
+    ),
     errors.ResultsTooLarge: (
         "The 43200 detections are 9331200 bytes, and 5500000 can be answered. Ask for fewer by "
         "`label` or `min_confidence`, or take the files from results/9b1f6d0c2e7a4853/ in the "

@@ -92,6 +92,7 @@ STATUSES: dict[type[Exception], int] = {
     errors.BadRecording: 422,
     errors.RecordingTooLarge: 413,
     errors.ResultsTooLarge: 422,
+    errors.BadTimeSpan: 422,
     errors.ArchiveTooLarge: 413,
     errors.BadSample: 422,
     errors.TokenRequired: 401,

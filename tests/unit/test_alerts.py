@@ -260,7 +260,7 @@ def test_a_list_of_which_much_has_to_be_looked_through_comes_in_more_pages(
     assert second["next"] is None
 
 
-@pytest.mark.parametrize("query", ["since=yesterday", "since=2026-01-01", "limit=0", "cursor=x"])
+@pytest.mark.parametrize("query", ["since=yesterday", "since=1767225600", "limit=0", "cursor=x"])
 def test_what_cannot_be_asked_is_refused(api: TestClient, query: str) -> None:
     assert api.get(f"/alerts?{query}").status_code == 422
 

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from earshot.recording import moment
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
-from predict.lists import Cursor, Limit, OfLabel, OfSite
+from predict.lists import Cursor, Limit, Moment, OfLabel, OfSite
 from predict.requests import UseCases
 from predict.schemas import alerts as schemas
 
@@ -19,7 +18,7 @@ router = APIRouter(tags=["alerts"])
 def alerts(
     services: UseCases,
     since: Annotated[
-        AwareDatetime | None, Query(description="Only those raised then or later; ISO 8601.")
+        Moment | None, Query(description="Only those raised then or later; ISO 8601.")
     ] = None,
     label: OfLabel = None,
     site: OfSite = None,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
+from earshot.errors import BadTimeSpan
 from earshot.recording import Occurrence, moment
 from earshot.services.occurrences import Wanted
 from fastapi import APIRouter, Query
 
-from predict.lists import Limit, OfLabel, OfSite
-from predict.problems import InvalidRequest
+from predict.lists import Limit, Moment, OfLabel, OfSite
+from predict.manual import responses
 from predict.requests import UseCases
 from predict.schemas import recordings as schemas
 
@@ -27,16 +28,16 @@ LAST_S = 4_102_444_800
 PLACE = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z_[0-9a-f]{16}_[0-9a-f]{12}_\d{7}$"
 
 
-@router.get("/detections")
+@router.get("/detections", responses=responses(BadTimeSpan))
 def detections(
     services: UseCases,
     label: OfLabel = None,
     site: OfSite = None,
     since: Annotated[
-        datetime | None, Query(description="From then on; by default 30 days before `until`.")
+        Moment | None, Query(description="From then on; by default 30 days before `until`.")
     ] = None,
     until: Annotated[
-        datetime | None,
+        Moment | None,
         Query(
             description="Before then, at most 366 days after `since`; by default tomorrow: a "
             "recorder's clock may be ahead."
@@ -61,19 +62,15 @@ def detections(
 
 
 def _span(since: datetime | None, until: datetime | None) -> tuple[str, str]:
-    """The first moment and the last; raises InvalidRequest."""
-    last = _seconds(until) if until else time.time() + DAY_S
-    first = _seconds(since) if since else last - DEFAULT_DAYS * DAY_S
+    """The first moment and the last; raises BadTimeSpan."""
+    last = until.timestamp() if until else time.time() + DAY_S
+    first = since.timestamp() if since else last - DEFAULT_DAYS * DAY_S
     if not 0 <= last - first <= MOST_DAYS * DAY_S:
-        raise InvalidRequest(
-            f"query.since: It is {(last - first) / DAY_S:.1f} days before `until`. Between 0 and "
+        raise BadTimeSpan(
+            f"`since` lies {(last - first) / DAY_S:.1f} days before `until`. Between 0 and "
             f"{MOST_DAYS} days can be asked for at once."
         )
     return moment(min(max(first, 0), LAST_S)), moment(min(max(last, 0), LAST_S))
-
-
-def _seconds(then: datetime) -> float:
-    return (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()
 
 
 def _told(one: Occurrence) -> schemas.Occurrence:

@@ -16,6 +16,7 @@
     │   └── SamplesOutOfScale       far beyond full scale
     ├── RecordingTooLarge           more bytes than the API takes
     ├── ResultsTooLarge             more detections than the API can answer
+    ├── BadTimeSpan                 a stretch of time that is too long, or ends before it begins
     ├── BadSample                   a labelled clip that cannot be catalogued
     │   ├── BadKey                  the object's key does not name a label
     │   ├── UnknownLabel
@@ -168,6 +169,12 @@ class ResultsTooLarge(EarshotError):
     """There are more detections than the API can answer at once."""
 
     code = "results_too_large"
+
+
+class BadTimeSpan(EarshotError):
+    """The stretch of time that was asked for is too long, or ends before it begins."""
+
+    code = "bad_time_span"
 
 
 class BadSample(EarshotError):
