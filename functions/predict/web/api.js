@@ -117,7 +117,9 @@ async function reach(url, options) {
 async function read(answer) {
   try {
     return new Problem(answer.status, await answer.json());
-  } catch {
+  } catch (error) {
+    // Whoever asked has left before the answer was read to its end.
+    if (error.name === "AbortError") throw error;
     // A gateway's own page, for example.
     return new Problem(answer.status, {
       code: "unreadable", detail: `The server answered ${answer.status} and no more.`,
