@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WEB = Path(__file__).parent / "web"
+SWAGGER_UI = ("swagger-ui-bundle.js", "swagger-ui.css")
 # What is not here is not served.
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -45,13 +47,24 @@ class Asset:
 @cache
 def assets() -> Mapping[str, Asset]:
     """Every file by its path below ``web/``. No other path is looked for: none can lead out."""
+    ours = {file.relative_to(WEB).as_posix(): file for file in sorted(WEB.rglob("*"))}
+    manual = _swagger_ui()
+    theirs = {f"swagger-ui/{name}": manual / name for name in SWAGGER_UI}
     return MappingProxyType(
         {
-            file.relative_to(WEB).as_posix(): Asset(file.read_bytes(), MEDIA_TYPES[file.suffix])
-            for file in sorted(WEB.rglob("*"))
+            path: Asset(file.read_bytes(), MEDIA_TYPES[file.suffix])
+            for path, file in (ours | theirs).items()
             if file.suffix in MEDIA_TYPES
         }
     )
+
+
+def _swagger_ui() -> Path:
+    """Where its package has the manual's script and style; found without importing it."""
+    spec = find_spec("fastapi_swagger")
+    assert spec
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "resources"
 
 
 @cache

@@ -71,11 +71,16 @@ def test_files_bear_their_types(client: TestClient, file: str, media_type: str) 
 
 def test_every_module_that_is_imported_is_there() -> None:
     for name in FILES:
-        if name.startswith("vendor/swagger-ui"):
-            continue
         text = (WEB / name).read_text()
         for found in re.findall(r'(?:from|import\(|URL\()\s*"(\.[^"]+)"', text):
             assert (WEB / name).parent.joinpath(found).is_file(), f"{name} imports {found}"
+
+
+def test_the_manual_brings_its_script_and_style(client: TestClient) -> None:
+    asked = re.findall(r'(?:src|href)="(web/[^"]+)"', client.get("/docs").text)
+    assert {file.rpartition("/")[2] for file in asked} > {"swagger-ui-bundle.js", "swagger-ui.css"}
+    for file in asked:
+        assert client.get(f"/{file}").status_code == 200, file
 
 
 def test_a_page_is_asked_for_again_and_sent_once(client: TestClient) -> None:
