@@ -6,7 +6,7 @@ from collections import Counter
 
 from earshot.errors import BadRecording
 from earshot.runs import REQUESTED, RUNNING
-from usecases import MANY, identity
+from usecase import MANY, identity
 from world import World
 
 

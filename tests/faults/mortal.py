@@ -21,7 +21,7 @@ from functools import partial
 from conftest import REPOSITORY, emulated
 from injector import Fault, Injector
 from standins import networks_loaded_once
-from usecases import UseCase
+from usecase import UseCase
 from world import Place, use_cases
 
 from infra.local import endpoint

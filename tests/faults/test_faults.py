@@ -18,7 +18,8 @@ from injector import DEADLY, FAULTS, KILLED, Fault, Injector
 from invariants import hold_always, hold_in_the_end
 from mortal import Mortal, mortal
 from standins import networks_loaded_once
-from usecases import OF_THE_WORLD, USE_CASES, UseCase
+from usecase import UseCase
+from usecases import OF_THE_WORLD, USE_CASES
 from world import World, deployed
 
 ALL = bool(os.environ.get("EARSHOT_FAULTS"))
