@@ -16,6 +16,16 @@ FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_du
 LIVE = {"live": "1"}
 
 
+def tone(hz: float, rate: int, duration_s: float = 1.0) -> np.ndarray[Any, Any]:
+    time = np.arange(int(rate * duration_s)) / rate
+    return (0.5 * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def onset(rate: int = 48_000) -> np.ndarray[Any, Any]:
+    """Half a second of silence, a second and a half of a tone."""
+    return np.concatenate([np.zeros(rate // 2, dtype=np.float32), tone(1000, rate, 1.5)])
+
+
 def record(
     samples: Any,
     rate: int,
