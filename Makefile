@@ -42,7 +42,7 @@ JOBS ?= auto
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check docs page screenshots fuzz storm bench load faults validate build localstack sam-local retrain-image cost scale bundle network figures examples format clean
+.PHONY: run test check docs page screenshots fuzz storm long bench load faults validate build localstack sam-local retrain-image cost scale bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \

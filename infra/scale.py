@@ -6,12 +6,13 @@ documentation had them in 2026; most are raised for the asking.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from earshot.cli.bills import SAMPLE_BYTES, Assumed, Measured
+from earshot.cli.prices import Line, read_prices
 from earshot.statistics import SHARDS, SHARDS_OF_A_WRITER
 
 from infra.simulation import (
@@ -42,35 +43,15 @@ TABLE_WRITES = 40_000
 
 # A process of a function is replaced after some two hours.
 PROCESSES_PER_DAY = 12
-# A sample of one window of 1,022 figures, in the table and in memory.
-STORED_BYTES = 4_500
+# A sample of one window of 1,022 figures, in memory.
 HELD_BYTES = 4 * 1022
+ASSUMED = Assumed()
 # Reading embeddings out of DynamoDB, one query at a time.
-READ_BYTES_PER_S = 10e6
+READ_BYTES_PER_S = ASSUMED.read_mb_per_s * 1e6
 JOB_S = 7200  # infra/batch.yaml
 JOB_BYTES = 8192 << 20
 MOST_JOB_BYTES = 120 << 30  # that Fargate has
 SWEEP_S = 290
-READ_UNITS_USD = 0.125e-6
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Milliseconds of one prediction and one clip on AWS, and seconds to fit 100,000 samples.
-
-    ``wait_ms`` is what DynamoDB takes for one write, ``clip_wait_ms`` for a clip's round trips.
-    """
-
-    predict_ms: float = 12.0
-    ingest_ms_per_clip: float = 30.0
-    refit_s_100k: float = 60.0
-    wait_ms: float = 8.0
-    clip_wait_ms: float = 80.0
-
-    @property
-    def answer_s(self) -> float:
-        """For how long a prediction keeps its process busy."""
-        return (self.predict_ms + self.wait_ms) / 1000
 
 
 @dataclass(frozen=True)
@@ -82,17 +63,22 @@ class Limit:
     setting: str
 
 
-def writers(per_second: float, figures: Figures) -> int:
+def answer_s(figures: Measured) -> float:
+    """For how long a prediction keeps its process busy."""
+    return (figures.predict_ms + ASSUMED.write_ms) / 1000
+
+
+def writers(per_second: float, figures: Measured) -> int:
     """Processes that count predictions in a day: those at once (Little's law), replaced."""
-    return math.ceil(max(per_second * figures.answer_s, 1) * PROCESSES_PER_DAY)
+    return math.ceil(max(per_second * answer_s(figures), 1) * PROCESSES_PER_DAY)
 
 
-def counted(per_second: float, figures: Figures, shards: int = len(SHARDS)) -> Counted:
+def counted(per_second: float, figures: Measured, shards: int = len(SHARDS)) -> Counted:
     """What becomes of the tallies at a rate that lasts."""
     return count(per_second, writers(per_second, figures), shards=shards)
 
 
-def hot_at(figures: Figures) -> float:
+def hot_at(figures: Measured) -> float:
     """Predictions a second from which on the sixteen tallies do not take all, on average."""
     shards = len(SHARDS)
     low, high = 1.0, 1e6
@@ -105,7 +91,7 @@ def hot_at(figures: Figures) -> float:
     return low
 
 
-def prediction_limits(figures: Figures) -> list[Limit]:
+def prediction_limits(figures: Measured) -> list[Limit]:
     """What ends predictions a second, the first first."""
     units = counted(1000, figures).units
     return sorted(
@@ -128,7 +114,7 @@ def prediction_limits(figures: Figures) -> list[Limit]:
                 "quota: DynamoDB table-level write throughput",
             ),
             Limit(
-                LAMBDA_AT_ONCE / figures.answer_s,
+                LAMBDA_AT_ONCE / answer_s(figures),
                 "the account's quota of functions at once",
                 "quota: Lambda concurrent executions",
             ),
@@ -137,10 +123,14 @@ def prediction_limits(figures: Figures) -> list[Limit]:
     )
 
 
-def sample_limits(figures: Figures) -> list[Limit]:
+def sample_s(figures: Measured) -> float:
+    """What a training takes to read and fit one sample."""
+    return SAMPLE_BYTES / READ_BYTES_PER_S + figures.refit_s_100k / 100_000
+
+
+def sample_limits(figures: Measured) -> list[Limit]:
     """What ends the number of samples, the first first."""
     copies = 2  # the rows, and the matrix that is fitted
-    seconds_each = STORED_BYTES / READ_BYTES_PER_S + figures.refit_s_100k / 100_000
     return sorted(
         [
             Limit(
@@ -154,12 +144,12 @@ def sample_limits(figures: Figures) -> list[Limit]:
                 "a fit by parts, which is not built",
             ),
             Limit(
-                JOB_S / seconds_each,
+                JOB_S / sample_s(figures),
                 "a training's two hours",
                 "AttemptDurationSeconds; reading shards side by side, which is not built",
             ),
             Limit(
-                len(SHARDS) * SWEEP_S * READ_BYTES_PER_S / STORED_BYTES,
+                len(SHARDS) * SWEEP_S * READ_BYTES_PER_S / SAMPLE_BYTES,
                 "a sweep cannot count one shard again in its time",
                 "more shards in earshot/catalog.py, or an array job of sixteen; not built",
             ),
@@ -168,9 +158,9 @@ def sample_limits(figures: Figures) -> list[Limit]:
     )
 
 
-def page(figures: Figures) -> str:
+def page(figures: Measured) -> str:
     """The page, in Markdown."""
-    clip_ms = figures.ingest_ms_per_clip + figures.clip_wait_ms
+    clip_ms = figures.ingest_ms_per_clip + ASSUMED.sample_wait_ms
     drained = [(c, drain(BACKLOG, c, clip_ms)) for c in CONCURRENCIES]
     return "\n\n".join(
         [
@@ -240,12 +230,12 @@ table says.
 reading side by side, and recounts by another clock; they are not built."""
 
 
-def _at_rate(rate: float, figures: Figures) -> tuple[object, ...]:
+def _at_rate(rate: float, figures: Measured) -> tuple[object, ...]:
     here, more = counted(rate, figures), counted(rate, figures, shards=256)
     met = [limit.what for limit in prediction_limits(figures) if limit.at < rate]
     return (
         f"{rate:,}",
-        f"{max(rate * figures.answer_s, 1):,.0f}",
+        f"{max(rate * answer_s(figures), 1):,.0f}",
         f"{writers(rate, figures):,}",
         here.units,
         f"{here.counted:.1%}",
@@ -254,14 +244,14 @@ def _at_rate(rate: float, figures: Figures) -> tuple[object, ...]:
     )
 
 
-def _at_samples(n: int, figures: Figures) -> tuple[object, ...]:
-    seconds = n * (STORED_BYTES / READ_BYTES_PER_S + figures.refit_s_100k / 100_000)
+def _at_samples(n: int, figures: Measured) -> tuple[object, ...]:
+    reading = Line("reading", n * SAMPLE_BYTES / 4096, read_prices()["table_read"])
     met = [limit.what for limit in sample_limits(figures) if limit.at < n]
     return (
         f"{n:,}",
         f"{n * HELD_BYTES / 1e9:,.1f} GB",
-        f"{seconds / 60:,.0f} min",
-        f"${n * STORED_BYTES / 4096 * READ_UNITS_USD:,.2f}",
+        f"{n * sample_s(figures) / 60:,.0f} min",
+        f"${reading.usd:,.2f}",
         "; ".join(met) or "none",
     )
 
@@ -282,14 +272,6 @@ def _table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
-def measured(bench: Path) -> Figures:
-    """The figures with what was measured last in place, if there is such a file."""
-    if not bench.exists():
-        return Figures()
-    found = json.loads(bench.read_text("utf-8"))
-    names = ("predict_ms", "ingest_ms_per_clip", "refit_s_100k")
-    return Figures(**{name: float(found[name]) for name in names})
-
-
 if __name__ == "__main__":
-    print(page(measured(Path("docs/bench.json"))))
+    bench = Path("docs/bench.json")
+    print(page(Measured.read(bench) if bench.exists() else Measured()))

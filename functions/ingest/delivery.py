@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Both together stay below the function's time-out.
+# Below the function's time-out: a receiver that says nothing is a failure with a reason.
 TIMEOUT = urllib3.Timeout(total=20.0, connect=5.0)
 TYPE = "detection.alert"
 SECRET = "whsec_"

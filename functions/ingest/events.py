@@ -38,7 +38,6 @@ class RecordingLeft:
     """A recording of our bucket is heard in part, and somebody has to go on with it."""
 
     key: str
-    bucket: None = None
 
 
 Thing = ObjectCreated | ObjectDeleted | RecordingLeft

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ingest.deadline import goes_on
-from ingest.events import ObjectDeleted, UnknownEvent, objects
+from ingest.events import ObjectDeleted, RecordingLeft, UnknownEvent, objects
 from ingest.failures import noted
 from ingest.telemetry import formatter
 
@@ -52,7 +52,7 @@ def recorder(services: Services, counts: Counter[str]) -> Callable[..., None]:
                 receive_object(thing, goes_on(lambda_context))
 
     def receive_object(thing: Thing, goes_on: Callable[[], bool]) -> None:
-        if thing.bucket not in (None, services.store.bucket):
+        if not isinstance(thing, RecordingLeft) and thing.bucket != services.store.bucket:
             raise UnknownEvent(f"An event of the bucket {thing.bucket}, which is not ours.")
         act = services.forget if isinstance(thing, ObjectDeleted) else services.receive
         outcome = act(thing.key, goes_on)

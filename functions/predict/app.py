@@ -49,13 +49,10 @@ def create_app(services: Services, cold_starts: Iterator[bool] | None = None) ->
         # FastAPI's own pages take their scripts from elsewhere; ours is among the pages.
         docs_url=None,
         redoc_url=None,
+        middleware=middleware.around(cold_starts or telemetry.cold_starts()),
     )
     app.state.services = services
     problems.install(app)
-    app.add_middleware(middleware.Head)
-    app.add_middleware(middleware.BodyLimit)
-    app.add_middleware(telemetry.Telemetry, cold_starts or telemetry.cold_starts())
-    app.add_middleware(middleware.RequestId)
     topics = (
         predict,
         status,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from earshot.essentials import Essentials
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -64,11 +63,7 @@ class Door:
 def _quick(essentials: Essentials, cold_starts: Iterator[bool]) -> Starlette:
     app = Starlette(
         routes=[Route("/predict", _predict, methods=["POST"])],
-        middleware=[
-            Middleware(middleware.RequestId),
-            Middleware(telemetry.Telemetry, cold_starts),
-            Middleware(middleware.BodyLimit),
-        ],
+        middleware=middleware.around(cold_starts),
         exception_handlers=problems.HANDLERS,
     )
     app.state.services = essentials
@@ -80,6 +75,6 @@ async def _predict(request: Request) -> JSONResponse:
     if services.tokens:
         await asyncio.to_thread(admit, request, services.tokens, "predict")
     body = await recording(request)
-    heard = await asyncio.to_thread(services.classify, body, request_id)
+    heard = await asyncio.to_thread(services.classify, body, request_id=request_id)
     request.state.prediction = heard
     return JSONResponse(answers.prediction(heard, request_id))

@@ -60,17 +60,6 @@ DETAILS: dict[type[Exception], str] = {
     errors.ExampleNotFound: (
         "No sound of 'meow' is built in. There are sounds of casual, explosion, gunshot, siren."
     ),
-    errors.RecordingNotFound: (
-        "There is no recording '0123456789abcdef'. GET /recordings lists them."
-    ),
-    errors.ReviewNotFound: "There is no review '0123456789abcdef'. GET /review lists them.",
-    errors.NotAnalysed: (
-        "recordings/ridge/a.wav is received, not analysed. It came in a moment ago: ask again."
-    ),
-    errors.ReviewConflict: (
-        "51c0a7e2f39d8b64 was reviewed by Ada at 2026-11-21T11:02:03.004Z: gunshot. That stands; "
-        "nothing was changed."
-    ),
     errors.PromotionConflict: (
         "Nothing was changed: '20261121-101500-000000' is not the champion, or no longer. Look at "
         "GET /models, and ask again if it still should change."

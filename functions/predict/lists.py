@@ -6,8 +6,12 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from earshot.recording import moment
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator
+
+# The first second of 2100; what is said to be heard later nobody takes for a time.
+LAST_S = 4_102_444_800
 
 
 def _written(text: Any) -> Any:
@@ -17,8 +21,8 @@ def _written(text: Any) -> Any:
     raise ValueError("Input should be a time in ISO 8601, such as 2026-11-21T06:00:00Z")
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _aware(then: datetime) -> datetime:
+    return then if then.tzinfo else then.replace(tzinfo=UTC)
 
 
 # Without an offset a time is taken as UTC.
@@ -39,3 +43,11 @@ Cursor = Annotated[
         description="`next` of the page before.",
     ),
 ]
+
+
+def in_reach(seconds: float) -> str:
+    """A time in seconds since 1970 as lists are sorted by; one before 1970 or after 2099 is moved.
+
+    Any that Moment takes can be asked for, and some of them are in no year of UTC's calendar.
+    """
+    return moment(min(max(seconds, 0), LAST_S))

@@ -1,4 +1,4 @@
-"""What every request gets around the API: an identity, a size limit, an answer to HEAD.
+"""What every request gets around its route: an identity, a record, a size limit, HEAD answered.
 
 ASGI middleware, and nothing that takes long to import: the first prediction waits for it.
 """
@@ -9,12 +9,16 @@ import uuid
 from typing import TYPE_CHECKING, TypeVar
 
 from earshot.errors import RecordingTooLarge
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 
 from predict.problems import problem
+from predict.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 App = TypeVar("App", bound="ASGIApp")
@@ -126,6 +130,16 @@ async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
         "recordings bucket: POST /uploads tells how."
     )
     await problem(Request(scope), error)(scope, receive, send)
+
+
+def around(cold_starts: Iterator[bool]) -> list[Middleware]:
+    """What stands around the API and around the door's quick way alike, the outermost first."""
+    return [
+        Middleware(RequestId),
+        Middleware(Telemetry, cold_starts),
+        Middleware(BodyLimit),
+        Middleware(Head),
+    ]
 
 
 def across(app: App, origins: tuple[str, ...]) -> App | CORSMiddleware:

@@ -172,8 +172,8 @@ def _start(options: Options, children: ExitStack, stop: threading.Event) -> Runn
     for function, arguments, variables in _pollers(stack):
         for number in range(options.workers):
             run(f"{function} {number + 1}", "infra.local.poller", arguments, variables)
-    for handler, variables in _timed(stack):
-        every = ["--handler", handler, "--every", str(SWEEP_EVERY_S), "--with-parent"]
+    for arguments, variables in _timed(stack):
+        every = [*arguments, "--every", str(SWEEP_EVERY_S), "--with-parent"]
         run("the sweep", "infra.local.sweep", every, variables)
     _start_jobs(stack, surroundings, logs, children, stop)
     endpoint.wait(options.port, api)
@@ -237,17 +237,19 @@ def _pollers(stack: Stack) -> Iterator[tuple[str, list[str], Mapping[str, str]]]
                     *("--queue", function.source.queue_url),
                     *("--handler", function.handler),
                     *("--batch-size", str(function.source.batch_size)),
+                    *("--timeout", str(function.timeout_s)),
                     "--with-parent",
                 ],
                 function.environment,
             )
 
 
-def _timed(stack: Stack) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The handler and the environment of each function that the clock calls."""
+def _timed(stack: Stack) -> Iterator[tuple[list[str], Mapping[str, str]]]:
+    """The sweep's arguments and the environment of each function that the clock calls."""
     for function in stack.functions.values():
         if function.schedule and function.handler:
-            yield function.handler, function.environment
+            arguments = ["--handler", function.handler, "--timeout", str(function.timeout_s)]
+            yield arguments, function.environment
 
 
 def _start_jobs(
@@ -264,8 +266,8 @@ def _start_jobs(
     from infra.local.jobs import Worker
 
     def tell(event: dict[str, Any]) -> None:
-        for handler, variables in _timed(stack):
-            once = ["--handler", handler, "--event", json.dumps(event)]
+        for arguments, variables in _timed(stack):
+            once = [*arguments, "--event", json.dumps(event)]
             with (logs / "sweep.log").open("ab") as log:
                 process = endpoint.start(
                     "infra.local.sweep", once, {**surroundings, **variables}, log.fileno()

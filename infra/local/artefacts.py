@@ -28,6 +28,9 @@ DOCKERFILE = REPOSITORY / "functions" / "predict" / "Dockerfile"
 LANG = FOLDER / "lang"
 RUNTIME = FOLDER / "runtime"
 
+# Beside the code, and not in every artefact.
+HOW_IT_IS_BUILT = ("Dockerfile", "Makefile")
+
 _INSTRUCTION = re.compile(r"^(COPY|RUN|ENV|CMD) (.+)$", re.MULTILINE)
 
 
@@ -51,12 +54,16 @@ PREDICT = Artefact(FOLDER / "predict" / "opt", FOLDER / "predict" / "task")
 def check(artefact: Artefact) -> None:
     """Raise NotBuilt unless it holds what the working tree does."""
     function = "predict" if artefact == PREDICT else "ingest"
-    package = REPOSITORY / "layers" / "earshot" / "earshot"
+    infra = REPOSITORY / "infra"
     for source, built in (
-        (package, artefact.opt / "python" / "earshot"),
+        (REPOSITORY / "layers" / "earshot" / "earshot", artefact.opt / "python" / "earshot"),
         (REPOSITORY / "functions" / function, artefact.task / function),
+        (infra / "applications", artefact.opt / "earshot" / "applications"),
+        (infra / "bundles", artefact.opt / "earshot" / "bundles"),
     ):
-        for path in source.rglob("*.py"):
+        for path in source.rglob("*"):
+            if path.is_dir() or path.suffix == ".pyc" or path.name in HOW_IT_IS_BUILT:
+                continue
             copy = built / path.relative_to(source)
             if not copy.is_file() or not filecmp.cmp(path, copy, shallow=False):
                 raise NotBuilt(f"{copy} is not {path}: `make build` makes it")

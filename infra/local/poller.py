@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Handler = Callable[[dict[str, Any], Any], Any]
 
 MAX_BATCH = 10
-# Ingest's, and close to the sweep's.
+# Ingest's.
 TIMEOUT_S = 180.0
 WAIT_S = 1
 RETRY_AFTER_S = 2

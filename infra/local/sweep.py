@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def invoke(handler: Handler, event: dict[str, Any]) -> bool:
+def invoke(handler: Handler, event: dict[str, Any], timeout_s: float = TIMEOUT_S) -> bool:
     """Call a handler with one event; False when it failed, which is logged."""
     try:
-        handler(event, Context(handler.__module__.partition(".")[0], TIMEOUT_S))
+        handler(event, Context(handler.__module__.partition(".")[0], timeout_s))
     except Exception:
         log.exception("The handler failed.")
         return False
@@ -54,19 +54,20 @@ def main() -> int:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--every", type=float, help="seconds")
     how.add_argument("--event", type=json.loads, help="call it once, with this")
+    parser.add_argument("--timeout", type=float, default=TIMEOUT_S, help="seconds it may take")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input does")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     handler = load(options.handler)
     if options.event is not None:
-        return 0 if invoke(handler, options.event) else 1
+        return 0 if invoke(handler, options.event, options.timeout) else 1
     if options.with_parent:
         end_with_parent()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     while not stop.wait(options.every):
-        invoke(handler, tick())
+        invoke(handler, tick(), options.timeout)
     return 0
 
 

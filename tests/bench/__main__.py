@@ -29,7 +29,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15, help="of each pair")
     parser.add_argument("--requests", type=int, default=60, help="in each round of warm")
     parser.add_argument("--clips", type=int, default=60, help="that are taken in")
-    parser.add_argument("--hours", type=int, default=24, help="of the long recording")
+    parser.add_argument(
+        "--hours", type=int, default=2, help="of the sparse file; make long hears a day"
+    )
     parser.add_argument("--most", type=int, default=100_000, help="embeddings to fit")
     parser.add_argument("--out", type=Path, default=endpoint.REPOSITORY / "docs")
     options = parser.parse_args()

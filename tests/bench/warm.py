@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -38,9 +38,6 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1"
 )
 
-# A turn: so many requests; gives seconds, and keeps their latencies.
-Turn = Callable[[], float]
-
 
 def measured(rounds: int, requests: int) -> dict[str, Any]:
     """Requests per second, latencies, processor's time, and ratios of ours to the others'."""
@@ -59,13 +56,16 @@ def measured(rounds: int, requests: int) -> dict[str, Any]:
         bare = stack.enter_context(_bare())
         took = measure.in_turns(
             {
-                **{name: _turn(side, requests) for name, side in sides.items()},
+                **{
+                    name: partial(side.one_after_the_other, requests)
+                    for name, side in sides.items()
+                },
                 "bare": partial(bare.run, requests),
             },
             rounds,
         )
         crowded = measure.in_turns(
-            {name: _crowd(side, requests) for name, side in sides.items()}, rounds
+            {name: partial(side.at_once, requests) for name, side in sides.items()}, rounds
         )
     per_s = {name: [requests / one for one in found] for name, found in took.items()}
     crowd_per_s = {name: [requests / one for one in found] for name, found in crowded.items()}
@@ -156,14 +156,6 @@ class Client:
     def cpu_ms(self) -> float:
         """The processor's milliseconds for a prediction, of the server alone."""
         return self._cpu_s * 1000 / self._asked
-
-
-def _turn(client: Client, requests: int) -> Turn:
-    return lambda: client.one_after_the_other(requests)
-
-
-def _crowd(client: Client, requests: int) -> Turn:
-    return lambda: client.at_once(requests)
 
 
 @contextmanager

@@ -225,6 +225,9 @@ def test_alerts_are_listed_the_latest_first_and_by_label_site_and_time(
     assert listed(since=min(one.raised_at for one in raised)) == ids
     assert listed(since="2999-01-01T00:00:00Z") == []
     assert listed(since="2026-01-01T00:00:00+02:00") == ids
+    # Beyond what a clock tells in UTC.
+    assert listed(since="0001-01-01T00:00:00+14:00") == ids
+    assert listed(since="9999-12-31T23:59:59-14:00") == []
 
 
 def test_pages_of_alerts_follow_on_each_other_whatever_is_asked_for(

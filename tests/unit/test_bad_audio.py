@@ -53,6 +53,12 @@ def huge_claim() -> bytes:
     return bytes(data)
 
 
+def endless_w64() -> bytes:
+    """A chunk before the sound claims more bytes than any file can seek to."""
+    data = encode(tone(1000, 16_000), container="W64")
+    return data[:40] + b"junk" + bytes(12) + struct.pack("<Q", (1 << 64) - 1) + data[40:]
+
+
 @pytest.mark.parametrize(
     ("data", "error", "says"),
     [
@@ -118,6 +124,9 @@ def huge_claim() -> bytes:
             errors.TruncatedRecording,
             "cut short",
             id="truncated w64",
+        ),
+        pytest.param(
+            endless_w64(), errors.TruncatedRecording, "cut short", id="w64 of 16 exabytes"
         ),
         pytest.param(
             record(tone(1000, 48_000), 48_000, "ac3", "mp4"),

@@ -113,7 +113,11 @@ def meter(aws: Aws, services: Services) -> Meter:
     own = {id(client) for client in (aws.s3, aws.dynamodb, aws.events, aws.sqs)}
     return Meter(
         aws,
-        [one for one in gc.get_objects() if isinstance(one, BaseClient) and id(one) not in own],
+        [
+            one
+            for one in gc.get_objects()
+            if issubclass(type(one), BaseClient) and id(one) not in own
+        ],
     )
 
 
@@ -192,6 +196,18 @@ def test_every_price_says_where_it_is_from_and_when() -> None:
         assert price.by == "memory" or price.by.startswith("copy: https://"), name
 
 
+def test_every_price_is_of_something_that_is_billed() -> None:
+    for architecture in ARCHITECTURES:
+        of_one = bills(architecture)
+        drawn_up = [
+            *(of_one.predictions(), of_one.samples(), of_one.hours(), of_one.training()),
+            *(of_one.idle(), of_one.watched(), of_one.container(1)),
+        ]
+        billed = {line.price for bill in drawn_up for line in bill.lines}
+        of_another = {name for name in PRICES if "." in name and not name.endswith(architecture)}
+        assert billed == {price for name, price in PRICES.items() if name not in of_another}
+
+
 def test_what_is_known_of_the_processors() -> None:
     """FACTS of AWS's own: arm64 costs a fifth less."""
     assert PRICES["lambda_time.x86_64"].usd == 0.0000166667
@@ -261,6 +277,8 @@ def test_the_command_takes_what_was_measured(earshot: Shell, tmp_path: Path) -> 
     told = earshot("cost", "--measured", file, "--predict-ms", "11", "--json").json
     assert told["measured"] == names | {"predict_ms": 11}
     assert told["usd"]["predictions"]["arm64"] < told["usd"]["predictions"]["x86_64"]
+    assert "guesses" not in earshot("cost", "--measured", file).err
+    assert "guesses" in earshot("cost", "--predict-ms", "11").err
     file.write_text('{"predict_ms": 10}')
     assert earshot("cost", "--measured", file).code == 2
 

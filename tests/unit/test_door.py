@@ -118,6 +118,7 @@ def test_both_count_and_only_one_start_is_cold(
     assert [line["cold_start"] for line in requests] == [True, False, False]
     assert [line["route"] for line in requests] == ["/predict", "/predict", "/status"]
     assert sum("ColdStart" in line for line in lines) == 1
+    assert sum("Predictions" in line for line in lines) == 2
 
 
 def test_a_prediction_waits_for_no_api(aws: Aws) -> None:

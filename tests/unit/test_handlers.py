@@ -73,7 +73,7 @@ def test_predict_answers_again_and_again(predict: Any) -> None:
         assert predict(http_event("GET", "/samples"), CONTEXT)["statusCode"] == 200
 
 
-def eventbridge(key: str, bucket: str = "recordings") -> dict[str, Any]:
+def eventbridge(key: str, bucket: str | None = "recordings") -> dict[str, Any]:
     """EventBridge's account of a new object."""
     return {
         "version": "0",
@@ -223,11 +223,12 @@ def test_poison_among_good_messages_costs_the_good_ones_nothing(ingest: Any, aws
             {"unknown": "shape"},
             eventbridge("samples/siren/bad.wav"),
             eventbridge("samples/siren/a.wav", bucket="somebody-elses"),
+            eventbridge("samples/siren/a.wav", bucket=None),
             "[]",
         ),
         CONTEXT,
     )
-    assert failed(answer) == ["message-0", "message-2", "message-4", "message-5"]
+    assert failed(answer) == ["message-0", "message-2", "message-4", "message-5", "message-6"]
     assert total(aws) == 1
 
 

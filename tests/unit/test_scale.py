@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 from conftest import Aws, clip
+from earshot.cli.bills import Measured
 from earshot.services import Services
 from earshot.statistics import SHARDS, Statistics
 from samtranslator.yaml_helper import yaml_parse
 
 from infra import scale
-from infra.scale import Figures, counted, hot_at, prediction_limits, sample_limits
+from infra.scale import counted, hot_at, prediction_limits, sample_limits
 from infra.simulation import TALLY_BYTES, WRITER_BYTES, count, drain
 
 REPOSITORY = Path(__file__).parents[2]
-FIGURES = Figures()
+FIGURES = Measured()
 
 
 # --- counters -----------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_the_first_limit_is_the_templates() -> None:
 
 
 def test_slower_predictions_meet_their_limits_sooner() -> None:
-    slow = Figures(predict_ms=200, refit_s_100k=600)
+    slow = Measured(predict_ms=200, refit_s_100k=600)
     assert hot_at(slow) < hot_at(FIGURES)
     for limits in (prediction_limits, sample_limits):
         assert sum(one.at for one in limits(slow)) < sum(one.at for one in limits(FIGURES))
@@ -144,20 +144,9 @@ def test_tallies_are_hot_where_it_is_said() -> None:
     assert counted(1.6 * limit, FIGURES).counted < 1
 
 
-def test_what_was_measured_is_taken(tmp_path: Path) -> None:
-    file = tmp_path / "bench.json"
-    assert scale.measured(file) == Figures()
-    file.write_text(
-        json.dumps(
-            {"predict_ms": 5, "ingest_ms_per_clip": 6, "refit_s_100k": 7, "cold_start_ms": 8}
-        )
-    )
-    assert scale.measured(file) == Figures(5, 6, 7)
-
-
 def test_the_repositorys_page_is_what_is_simulated() -> None:
     page = (REPOSITORY / "docs" / "scale.md").read_text()
-    assert page == scale.page(scale.measured(REPOSITORY / "docs" / "bench.json")) + "\n"
+    assert page == scale.page(Measured.read(REPOSITORY / "docs" / "bench.json")) + "\n"
     for rate in ("10", "1,000", "100,000"):
         assert re.search(rf"^\| {rate} \|", page, re.MULTILINE)
     assert "| 100,000,000 |" in page

@@ -278,6 +278,12 @@ def test_the_latest_hours_are_all_there_over_midnights(
     }
 
 
+def test_no_hour_is_left_out_while_one_turns_into_the_next(aws: Aws) -> None:
+    ticks = itertools.count(NOON - 0.2, 0.01)
+    hours = Statistics(aws.dynamodb, "earshot", lambda: next(ticks)).report().hours
+    assert len(hours) == LISTED_HOURS
+
+
 # --- the latest ----------------------------------------------------------------------------
 
 

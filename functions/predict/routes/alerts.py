@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from earshot.recording import moment
 from fastapi import APIRouter, Query
 
-from predict.lists import Cursor, Limit, Moment, OfLabel, OfSite
+from predict.lists import Cursor, Limit, Moment, OfLabel, OfSite, in_reach
 from predict.requests import UseCases
 from predict.schemas import alerts as schemas
 
@@ -26,7 +25,7 @@ def alerts(
     cursor: Cursor = None,
 ) -> schemas.Alerts:
     """Alerts, the latest raised first: one for each incident, however long it lasted."""
-    earliest = moment(since.timestamp()) if since else ""
+    earliest = in_reach(since.timestamp()) if since else ""
     found, rest = services.alerts.latest(label, site, earliest, limit, cursor or "")
     return schemas.Alerts(
         alerts=[schemas.Alert.model_validate(alert, from_attributes=True) for alert in found],

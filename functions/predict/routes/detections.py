@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Annotated
 
 from earshot.errors import BadTimeSpan
-from earshot.recording import Occurrence, moment
+from earshot.recording import Occurrence
 from earshot.services.occurrences import Wanted
 from fastapi import APIRouter, Query
 
-from predict.lists import Limit, Moment, OfLabel, OfSite
+from predict.lists import Limit, Moment, OfLabel, OfSite, in_reach
 from predict.manual import responses
 from predict.requests import UseCases
 from predict.schemas import recordings as schemas
@@ -21,8 +21,6 @@ router = APIRouter(tags=["recordings"])
 DAY_S = 86_400
 DEFAULT_DAYS = 30
 MOST_DAYS = 366
-# The first second of 2100; what is said to be heard later nobody takes for a time.
-LAST_S = 4_102_444_800
 
 # What ``next`` looks like: a time, a recording, its results, and a number.
 PLACE = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z_[0-9a-f]{16}_[0-9a-f]{12}_\d{7}$"
@@ -70,7 +68,7 @@ def _span(since: datetime | None, until: datetime | None) -> tuple[str, str]:
             f"`since` lies {(last - first) / DAY_S:.1f} days before `until`. Between 0 and "
             f"{MOST_DAYS} days can be asked for at once."
         )
-    return moment(min(max(first, 0), LAST_S)), moment(min(max(last, 0), LAST_S))
+    return in_reach(first), in_reach(last)
 
 
 def _told(one: Occurrence) -> schemas.Occurrence:

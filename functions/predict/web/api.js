@@ -91,7 +91,10 @@ export async function ask(path, { method = "GET", json, body, headers = {}, sign
 
 /** The same, as what the JSON of the answer says. */
 export async function get(path, options) {
-  return (await ask(path, options)).json();
+  const answer = await ask(path, options);
+  return unlessLeft(answer.json(), () => {
+    throw new Problem(answer.status, { code: "unreadable", detail: "The answer was cut short, or is not Earshot's." });
+  });
 }
 
 export const post = (path, json, options) => get(path, { method: "POST", json, ...options });
@@ -105,24 +108,22 @@ export function withQuery(path, parameters) {
   return kept.length ? `${path}?${query}` : path;
 }
 
-async function reach(url, options) {
-  try {
-    return await fetch(url, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Problem(0, { code: "unreachable", detail: "Earshot does not answer. Is it running?" });
-  }
-}
+const reach = (url, options) => unlessLeft(fetch(url, options), () => {
+  throw new Problem(0, { code: "unreachable", detail: "Earshot does not answer. Is it running?" });
+});
 
-async function read(answer) {
+/** The problem that an answer tells of; of a gateway's own page, for example, only its status is known. */
+const read = (answer) => unlessLeft(
+  answer.json().then((members) => new Problem(answer.status, members)),
+  () => new Problem(answer.status, { code: "unreadable", detail: `The server answered ${answer.status} and no more.` }),
+);
+
+/** What `promise` resolves to, or what `otherwise()` makes of its failure; whoever asked and left gets neither. */
+async function unlessLeft(promise, otherwise) {
   try {
-    return new Problem(answer.status, await answer.json());
+    return await promise;
   } catch (error) {
-    // Whoever asked has left before the answer was read to its end.
     if (error.name === "AbortError") throw error;
-    // A gateway's own page, for example.
-    return new Problem(answer.status, {
-      code: "unreadable", detail: `The server answered ${answer.status} and no more.`,
-    });
+    return otherwise();
   }
 }

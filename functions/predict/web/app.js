@@ -34,7 +34,7 @@ function App() {
         <span>Earshot</span>
       </a>
       <nav aria-label="Pages">
-        ${PAGES.filter((page) => page.built).map((page) => html`
+        ${PAGES.map((page) => html`
           <a key=${page.path} href=${link(page.path)}
             aria-current=${page === current.page ? "page" : null}>
             <${Icon} name=${page.path} /><span>${page.title}</span>

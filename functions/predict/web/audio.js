@@ -39,7 +39,7 @@ function mixed(buffer) {
 }
 
 /** The rate that a file's head names, in Hz: WAV, FLAC, Vorbis. Null for others. */
-export function ownRate(view) {
+function ownRate(view) {
   const text = (at, length) => String.fromCharCode(
     ...new Uint8Array(view.buffer, at, Math.max(0, Math.min(length, view.byteLength - at))),
   );

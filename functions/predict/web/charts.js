@@ -8,19 +8,18 @@ const FIRST = "--tone-0";
 const PATHS = {
   line: undefined,
   bars: uPlot.paths.bars({ size: [0.8, 64] }),
-  steps: uPlot.paths.stepped({ align: 1 }),
   points: () => null,
 };
 
 /**
- * `x` are numbers (seconds since 1970 with `time`), or `categories` are words. `series` are
+ * `x` are numbers, or `categories` are words. `series` are
  * `{ label, values, colour, kind, dash }`: null among `values` is a gap, `colour` a custom property
- * as "--tone-0", `kind` one of "line", "bars", "steps", "points". `show` writes a y value, `showX` an
+ * as "--tone-0", `kind` one of "line", "bars", "points". `show` writes a y value, `showX` an
  * x value, `showTick` one on the axis, where it is shorter. `range` fixes the y axis, for example
  * [0, 1]. `sentence` says what the chart tells.
  */
 export function Chart({
-  title, sentence, x, categories = null, series, time = false, range = null, height = 200,
+  title, sentence, x, categories = null, series, range = null, height = 200,
   show = (value) => (value == null ? "–" : value.toLocaleString()), showX = null, showTick = null,
 }) {
   const frame = useRef(null);
@@ -28,13 +27,13 @@ export function Chart({
   const width = useWidth(frame);
   const now = useTheme();
   const across = categories ? categories.map((_, n) => n) : x;
-  const nameX = showX ?? (categories ? (n) => categories[n] ?? "" : time ? localTime : String);
-  const shape = JSON.stringify([categories, time, range, height, series.map(({ values, ...rest }) => rest)]);
+  const nameX = showX ?? (categories ? (n) => categories[n] ?? "" : String);
+  const shape = JSON.stringify([categories, range, height, series.map(({ values, ...rest }) => rest)]);
 
   useEffect(() => {
     if (!width) return undefined;
     chart.current = new uPlot(
-      options({ width, height, across, series, categories, time, range, show, nameX: showTick ?? nameX }),
+      options({ width, height, across, series, categories, range, show, nameX: showTick ?? nameX }),
       [across, ...series.map((one) => one.values)], frame.current,
     );
     return () => chart.current.destroy();
@@ -64,23 +63,22 @@ export function Chart({
     </figure>`;
 }
 
-function options({ width, height, across, series, categories, time, range, show, nameX }) {
+function options({ width, height, across, series, categories, range, show, nameX }) {
   const soft = ink("--soft");
   const axis = {
     stroke: soft, font: "12px Atkinson, sans-serif", ticks: { stroke: ink("--line"), width: 1, size: 4 },
     grid: { stroke: ink("--line"), width: 1 },
   };
-  const words = categories || !time ? { values: (_, splits) => splits.map((at) => nameX(at)) } : {};
   const some = categories
     ? { splits: () => every(categories.length, Math.ceil(categories.length / Math.max(2, width / 80))) } : {};
   return {
     width, height, padding: [8, 16, 0, 0], cursor: { y: false }, legend: { show: false },
     scales: {
-      x: { time, range: (_, low, high) => roomy(low, high, categories?.length ?? across.length, series) },
+      x: { time: false, range: (_, low, high) => roomy(low, high, categories?.length ?? across.length, series) },
       y: { range: range ?? ((_, low, high) => [Math.min(0, low), high > 0 ? 1.08 * high : 1]) },
     },
     axes: [
-      { ...axis, ...words, ...some, size: time ? 46 : 28, grid: { show: false } },
+      { ...axis, ...some, values: (_, splits) => splits.map((at) => nameX(at)), size: 28, grid: { show: false } },
       { ...axis, size: 52, values: (_, splits) => splits.map(show) },
     ],
     series: [{}, ...series.map(({ label, colour = FIRST, kind = "line", dash }) => ({
@@ -100,6 +98,3 @@ function roomy(low, high, steps, series) {
 }
 
 const every = (length, step) => Array.from({ length: Math.ceil(length / step) }, (_, n) => n * step);
-const localTime = (at) => new Date(1000 * at).toLocaleString(undefined, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
-});

@@ -12,7 +12,7 @@ export function useClasses() {
 }
 
 /** From a label to `{ ...class, colour }`: warm for what alerts, cool for the rest. */
-export function looks(classes) {
+function looks(classes) {
   const known = new Map();
   let [alerts, tones] = [0, 0];
   for (const one of classes) {

@@ -6,15 +6,18 @@ import { Trouble, Waiting } from "./parts.js";
 import { useOnce } from "./poll.js";
 import { SoundView, usePlayer } from "./sound.js";
 
+/** A sound of the API, decoded; or `{ unseen }`, which says why this browser shows none. */
+export const useClip = (path) => useOnce(async (signal) => {
+  const answer = await ask(path, { signal });
+  return decode(await answer.arrayBuffer()).catch((error) => ({ unseen: error.message }));
+}, [path]);
+
 /**
  * `path` of the API, for example "/recordings/9b1f/clips/0-4.flac"; `name` says what it is;
  * `segmentsOf(duration)` are marked in it, as SoundView takes them with `look`.
  */
 export function Clip({ path, name, height = 120, look, segmentsOf = () => [] }) {
-  const { data, problem, again } = useOnce(async (signal) => {
-    const answer = await ask(path, { signal });
-    return decode(await answer.arrayBuffer()).catch((error) => ({ unseen: error.message }));
-  }, [path]);
+  const { data, problem, again } = useClip(path);
   if (problem) return html`<${Trouble} problem=${problem} again=${again} />`;
   if (!data) return html`<${Waiting} what=${`Fetching ${name}`} />`;
   if (data.unseen) return html`<p class="soft small">${data.unseen}</p>`;

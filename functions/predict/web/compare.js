@@ -1,6 +1,6 @@
 // Versions side by side: figures, labels, confusion, calibration, learning, and what they learnt from.
 import { get } from "./api.js";
-import { Confusion, Interval, Reliability } from "./diagrams.js";
+import { Confusion, floorOf, Interval, Reliability } from "./diagrams.js";
 import { html } from "./dom.js";
 import { count, moment, percent, words } from "./format.js";
 import { Label, Trouble, Waiting } from "./parts.js";
@@ -16,7 +16,7 @@ export function Comparison({ versions, champion, look }) {
   if (problem) return html`<${Trouble} problem=${problem} again=${again} />`;
   if (!cards) return html`<${Waiting} what="Reading their cards" />`;
   const parts = [
-    ["Figures", ({ card }) => html`<${Figures} card=${card} floor=${floorOf(cards)} />`],
+    ["Figures", ({ card }) => html`<${Figures} card=${card} floor=${floorOf(cards.map((one) => one.metrics))} />`],
     ["Taken for each other", ({ card }) => html`<${Confusion} labels=${card.labels} counts=${card.metrics.confusion ?? []} />`],
     ["Does confidence keep its word?", ({ card }) => html`<${Calibration} card=${card} />`],
     ["Would more recordings help?", ({ card }) => html`<${Learning} card=${card} />`],
@@ -52,10 +52,6 @@ function inWords(cards) {
     ? "Their 95% intervals overlap: the difference may be chance. " : "Their 95% intervals do not overlap. "
   }Each has its own held-out clips; the gates of a training ask both about the same ones.`;
 }
-
-const floorOf = (cards) => Math.max(0, Math.floor(
-  10 * Math.min(...cards.map(({ metrics }) => metrics.accuracy_interval?.[0] ?? metrics.accuracy ?? 1)),
-) / 10);
 
 // --- the parts -------------------------------------------------------------------------------
 
@@ -147,7 +143,7 @@ function Data({ card, look }) {
     <table>
       <thead><tr><th scope="col">Label</th><th scope="col" class="number">Learnt from</th><th scope="col" class="number">Held out</th></tr></thead>
       <tbody>${Object.entries(labels).map(([label, { training, held_out: heldOut }]) => html`
-        <tr key=${label}><th scope="row"><${Label} label=${label} look=${(one) => ({ ...look(one), alert: false })} /></th>
+        <tr key=${label}><th scope="row"><${Label} label=${label} look=${look} plain /></th>
           <td class="number">${training?.toLocaleString()}</td><td class="number">${heldOut?.toLocaleString()}</td></tr>`)}</tbody>
     </table>
     <dl class="facts">${rows.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>

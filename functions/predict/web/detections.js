@@ -32,7 +32,7 @@ function Row({ row, look, isOpen, toggle }) {
             aria-label=${`Listen to ${words(one.label)}, ${when}`}><${Icon} name=${isOpen ? "stop" : "play"} size=${16} /></button>`
           : html`<span class="soft small none" title="Only the surest detections have a clip, and clips expire">no clip</span>`}
         <span class="when">${when}</span>
-        <span class="what"><${Label} label=${one.label} look=${(label) => ({ ...look(label), alert: false })} /></span>
+        <span class="what"><${Label} label=${one.label} look=${look} plain /></span>
         <span class="soft small length">${seconds(one.end_s - one.start_s)}</span>
         <span class="surely" title=${`mean over its windows ${percent(one.mean_confidence)}`}>
           <span class="track" aria-hidden="true" style=${{ "--share": one.peak_confidence, "--c": look(one.label).colour, "--threshold": threshold }}>
@@ -59,7 +59,7 @@ export function Filter({ labels, chosen, least, look, change }) {
     <div class="row filter" role="group" aria-label="Which detections">
       ${Object.entries(labels).map(([label, number]) => html`
         <button key=${label} class="chip" aria-pressed=${chosen.includes(label)} onClick=${() => pick(label)}>
-          <${Label} label=${label} look=${(one) => ({ ...look(one), alert: false })} /> <span class="small">${number.toLocaleString()}</span>
+          <${Label} label=${label} look=${look} plain /> <span class="small">${number.toLocaleString()}</span>
         </button>`)}
       <${Least} least=${least} change=${change} />
     </div>`;

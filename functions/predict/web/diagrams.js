@@ -13,9 +13,14 @@ export function Interval({ value, interval, floor = 0 }) {
       <span class="whisker" aria-hidden="true" title=${`from ${percent(floor, 0)} to 100%`}>
         <i class="spanned" style=${{ left: at(low), width: `calc(${at(high)} - ${at(low)})` }}></i><i class="point" style=${{ left: at(value) }}></i>
       </span>
-      ${interval && html`<span class="small soft spread-words">${percent(low, 0)} to ${percent(high, 0)}</span>`}
+      ${interval && html`<span class="small soft">${percent(low, 0)} to ${percent(high, 0)}</span>`}
     </span>`;
 }
+
+/** Where such lines begin that are beside each other: at the tenth below all of `measured`. */
+export const floorOf = (measured) => Math.max(0, Math.floor(
+  10 * Math.min(...measured.map((one) => one.accuracy_interval?.[0] ?? one.accuracy ?? 1)),
+) / 10);
 
 /** `counts[true][answered]` as a table, shaded by the share of each row. */
 export function Confusion({ labels, counts }) {

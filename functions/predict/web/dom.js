@@ -6,6 +6,14 @@ export { Fragment, render };
 export * from "./vendor/hooks.js";
 export const html = htm.bind(h);
 
+/** Have the browser keep a Blob as a file. */
+export function save(name, content) {
+  const place = URL.createObjectURL(content);
+  Object.assign(document.createElement("a"), { href: place, download: name }).click();
+  // Not before the browser has read it.
+  setTimeout(() => URL.revokeObjectURL(place), 60_000);
+}
+
 /** Tell those who listen to the page what has changed. */
 export function announce(text) {
   const live = document.getElementById("live");

@@ -53,5 +53,13 @@ export function moment(text) {
   });
 }
 
+/** An ISO 8601 time to the second: "21 Nov, 10:15:00". */
+export const exactly = (text) => new Date(text).toLocaleString(undefined, {
+  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit",
+});
+
+/** The file's name in the key of an object: "recordings/ridge/a.wav" -> "a.wav". */
+export const fileName = (key) => key.split("/").at(-1);
+
 /** A label as words: "gun_shot" -> "gun shot". */
 export const words = (label) => label.replaceAll("_", " ");

@@ -27,7 +27,7 @@ export function Intake({ classes, take, takeSample }) {
           <span class="soft small">or try</span>
           ${samples.map(({ label }) => html`
             <button key=${label} class="chip" onClick=${() => takeSample(label)}>
-              <${Label} label=${label} look=${(one) => ({ ...classes.look(one), alert: false })} />
+              <${Label} label=${label} look=${classes.look} plain />
             </button>`)}
         </div>`}
     </section>`;
@@ -61,8 +61,9 @@ function Microphone({ take }) {
   const [trouble, setTrouble] = useState("");
   const [heard, setHeard] = useState({ level: 0, length: 0 });
   const stop = useRef(null);
+  const isGone = useRef(false);
 
-  useEffect(() => () => { stop.current?.(); }, []);
+  useEffect(() => () => { isGone.current = true; stop.current?.(); }, []);
 
   async function begin() {
     setTrouble("");
@@ -72,6 +73,8 @@ function Microphone({ take }) {
         setHeard({ level, length });
         if (length >= MAX_RECORDED_S) end();
       });
+      // Who was asked for the microphone may have left the page before saying yes.
+      if (isGone.current) stop.current();
       setState("recording");
       announce("Recording");
     } catch (error) {

@@ -9,7 +9,7 @@ const AHEAD = 3;
 const KEPT = 8;
 
 /**
- * `{ current, sound, waits, reviewed, done, problem, isAll, say, undo, again }`.
+ * `{ current, sound, waits, reviewed, done, problem, isAll, isLost, say, undo, again }`.
  *
  * `say(verdict, label)` goes on at once and tells the API meanwhile; what it refuses comes back with
  * its `problem`. `undo()` takes back the last of `done`. `sound` is a promise of the decoded clip.
@@ -73,7 +73,6 @@ export function useJudging() {
     waits: queue.length, isAll: (data?.reviews.length ?? 0) < AT_ONCE,
     reviewed: data?.reviewed ?? null, done,
     problem: state.problem ?? problem, isLost: Boolean(problem),
-    dismiss: () => change({ problem: null }),
   };
 }
 

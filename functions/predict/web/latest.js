@@ -1,6 +1,6 @@
 // The latest predictions one by one, to read and to keep as a file.
-import { html } from "./dom.js";
-import { count, seconds } from "./format.js";
+import { html, save } from "./dom.js";
+import { count, exactly, seconds } from "./format.js";
 import { Decision, Label } from "./parts.js";
 import { ms } from "./told.js";
 
@@ -10,7 +10,7 @@ export function Latest({ recent, look }) {
   return html`
     <section class="stack tight wide" aria-labelledby="latest">
       <div class="row"><h2 id="latest">The latest predictions</h2>
-        ${recent.length > 0 && html`<button class="quiet grow-left" onClick=${() => save(recent)}>Download as CSV</button>`}</div>
+        ${recent.length > 0 && html`<button class="quiet grow-left" onClick=${() => save(nameOf(recent), new Blob([csv(recent)], { type: "text/csv" }))}>Download as CSV</button>`}</div>
       ${!recent.length ? html`<p class="soft">None in the last 24 hours.</p>` : html`
         <div class="card scroll latest" tabindex="0" role="region" aria-labelledby="latest">
           <table>
@@ -18,8 +18,8 @@ export function Latest({ recent, look }) {
               <th scope="col" class="number">Heard</th><th scope="col" class="number">Took</th><th scope="col">Version</th></tr></thead>
             <tbody>${recent.map((one) => html`
               <tr key=${one.request_id}>
-                <td class="moment">${clock(one.timestamp)}</td>
-                <td><${Label} label=${one.label} look=${(label) => ({ ...look(label), alert: false })} /></td>
+                <td class="moment">${exactly(one.timestamp)}</td>
+                <td><${Label} label=${one.label} look=${look} plain /></td>
                 <td><${Decision} decision=${one.decision} /></td>
                 <td class="number">${(100 * one.confidence).toFixed(1)}%</td>
                 <td class="number">${seconds(one.duration_s)}</td>
@@ -33,10 +33,6 @@ export function Latest({ recent, look }) {
     </section>`;
 }
 
-const clock = (text) => new Date(text).toLocaleString(undefined, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit",
-});
-
 /** RFC 4180, times in UTC. Spreadsheets take what begins like a formula for one: it is quoted for them, too. */
 export function csv(recent) {
   const cell = (value) => {
@@ -47,11 +43,4 @@ export function csv(recent) {
     .map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
-function save(recent) {
-  const file = URL.createObjectURL(new Blob([csv(recent)], { type: "text/csv" }));
-  const anchor = Object.assign(document.createElement("a"), {
-    href: file, download: `earshot-predictions-${recent[0].timestamp.slice(0, 19).replaceAll(":", "-")}.csv`,
-  });
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(file), 1000);
-}
+const nameOf = ([latest]) => `earshot-predictions-${latest.timestamp.slice(0, 19).replaceAll(":", "-")}.csv`;

@@ -2,9 +2,8 @@
 import { get, withQuery } from "./api.js";
 import { DetectionList, Least } from "./detections.js";
 import { html, useEffect, useRef, useState } from "./dom.js";
-import { count, words } from "./format.js";
+import { count, exactly, fileName, words } from "./format.js";
 import { Empty, Trouble, Waiting } from "./parts.js";
-import { fileName } from "./recordings.js";
 import { link } from "./router.js";
 
 const SPANS = { 1: "the last day", 7: "the last week", 30: "the last 30 days", 364: "the last 52 weeks" };
@@ -54,21 +53,17 @@ export function Occurrences({ query, classes }) {
     ${found?.next && html`<p><button disabled=${busy} onClick=${more}>${rows.length ? "Earlier ones" : "None among the latest: look further back"}</button></p>`}`;
 }
 
-const exactly = (at) => new Date(at).toLocaleString(undefined, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit",
-});
-
 /** Pages of GET /detections: `{ found: { those, next }, problem, busy, more, again }`. */
 function useDetections({ label, site, days, least }) {
   const [state, setState] = useState({ found: null, problem: null, busy: false });
   const [round, setRound] = useState(0);
   const asked = useRef(0);
+  const since = useRef(0);
   const path = (cursor) => withQuery("/detections", {
     label, site, min_confidence: least || null, limit: AT_ONCE, cursor,
     // A page that goes on asks for the same stretch of time.
     since: new Date(since.current).toISOString(),
   });
-  const since = useRef(0);
 
   async function load(cursor, before, mine) {
     setState((old) => ({ ...old, busy: true }));

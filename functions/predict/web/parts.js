@@ -7,13 +7,14 @@ import { Icon } from "./icons.js";
 /** What went wrong, in words, with what can be done about it. */
 export function Trouble({ problem, again }) {
   const wantsToken = problem.status === 401 || problem.status === 403;
+  const enter = async () => { if (await enterToken(problem)) again?.(); };
   return html`
     <div class="trouble" role="alert">
       <${Icon} name="alert" />
       <div class="stack tight">
         <p>${problem.message}</p>
         <p class="row">
-          ${wantsToken && html`<button onClick=${() => enterToken(problem)}>Enter a token</button>`}
+          ${wantsToken && html`<button onClick=${enter}>Enter a token</button>`}
           ${again && !wantsToken && html`<button onClick=${again}>Try again</button>`}
           ${problem.members?.request_id && html`<span class="soft small">request ${problem.members.request_id}</span>`}
         </p>
@@ -21,11 +22,11 @@ export function Trouble({ problem, again }) {
     </div>`;
 }
 
-/** A label with its colour; what alerts bears a sign, too. */
-export function Label({ label, look }) {
+/** A label with its colour; what alerts bears a sign, too, unless it is to be `plain`. */
+export function Label({ label, look, plain = false }) {
   const { colour, alert } = look(label);
   return html`<span class="label" style=${{ "--c": colour }}>
-    <i class="swatch"></i>${words(label)}${alert && html`<span class="flag">alert</span>`}
+    <i class="swatch"></i>${words(label)}${alert && !plain && html`<span class="flag">alert</span>`}
   </span>`;
 }
 

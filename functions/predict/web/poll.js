@@ -60,6 +60,7 @@ export function usePoll(load, keys = [], { every = 2000, most = 30000 } = {}) {
 export function useOnce(load, keys = []) {
   const [state, setState] = useState({ data: null, problem: null });
   const [round, setRound] = useState(0);
+  const again = useCallback(() => setRound((number) => number + 1), []);
   useEffect(() => {
     const gone = new AbortController();
     const tell = (next) => gone.signal.aborted || setState(next);
@@ -68,12 +69,11 @@ export function useOnce(load, keys = []) {
       (data) => tell({ data, problem: null }),
       (problem) => tell({ data: null, problem }),
     );
-    const anew = () => setRound((number) => number + 1);
-    addEventListener("earshot-token", anew);
+    addEventListener("earshot-token", again);
     return () => {
       gone.abort();
-      removeEventListener("earshot-token", anew);
+      removeEventListener("earshot-token", again);
     };
   }, [...keys, round]);
-  return { ...state, again: useCallback(() => setRound((number) => number + 1), []) };
+  return { ...state, again };
 }

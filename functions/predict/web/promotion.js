@@ -27,7 +27,8 @@ export function PromotionDialog({ wish, champion, done }) {
 
   const { version, rollback } = wish;
   const wanted = rollback ? rollback.previous ?? "the default bundle" : version;
-  const close = (changed) => { dialog.current.close(); done(changed); };
+  // Who closes it while the API is asked has it closed when the answer comes.
+  const close = (changed) => { dialog.current?.close(); done(changed); };
 
   async function move(event) {
     event.preventDefault();

@@ -1,13 +1,13 @@
 // One field recording: its notes, its timeline, its detections with their clips, its files.
 import { ask, get, withQuery } from "./api.js";
 import { DetectionList, Filter } from "./detections.js";
-import { html, useEffect, useMemo, useState } from "./dom.js";
-import { bytes, count, moment, percent, seconds, stretch } from "./format.js";
+import { html, save, useEffect, useMemo, useState } from "./dom.js";
+import { bytes, count, fileName, moment, percent, seconds, stretch } from "./format.js";
 import { PageHead, Trouble, Waiting } from "./parts.js";
 import { useOnce, usePoll } from "./poll.js";
-import { Progress, fileName } from "./recordings.js";
+import { Progress } from "./recordings.js";
 import { link } from "./router.js";
-import { time, Timeline, useView } from "./timeline.js";
+import { time, Timeline } from "./timeline.js";
 
 // What the API calls a format, what its readers do, and how its files end.
 const FORMATS = [
@@ -85,7 +85,7 @@ function Heard({ one, found, query, look }) {
     chosen: query.label ? query.label.split(",") : [], least: Math.max(found.from, Number(query.least) || 0),
   }));
   const [open, setOpen] = useState(null);
-  const [view, lookAt] = useView(found.duration_s);
+  const [view, lookAt] = useState({ from: 0, to: found.duration_s });
   const { chosen, least } = filter;
   const change = (what) => setFilter({ ...filter, ...what });
   // The address keeps what is looked for, so that it can be passed on.
@@ -135,12 +135,7 @@ function Downloads({ one, chosen, least }) {
     setProblem(null);
     try {
       const answer = await ask(withQuery(`/recordings/${one.recording}/detections`, { format, label: chosen, min_confidence: least || null }));
-      const place = URL.createObjectURL(await answer.blob());
-      const anchor = document.createElement("a");
-      anchor.href = place;
-      anchor.download = fileName(one.key).replace(/\.\w+$/, "") + suffix;
-      anchor.click();
-      setTimeout(() => URL.revokeObjectURL(place), 60_000);
+      save(fileName(one.key).replace(/\.\w+$/, "") + suffix, await answer.blob());
     } catch (failure) {
       setProblem(failure);
     }

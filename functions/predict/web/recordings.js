@@ -1,19 +1,17 @@
 // Field recordings: all of them by site, and how more come in.
 import { get, withQuery } from "./api.js";
 import { html, useEffect, useState } from "./dom.js";
-import { bytes, count, moment, percent, seconds } from "./format.js";
+import { bytes, count, fileName, moment, percent, seconds } from "./format.js";
 import { Icon } from "./icons.js";
 import { KINDS, useDropping } from "./intake.js";
 import { Empty, Label, Trouble, Waiting } from "./parts.js";
 import { usePoll } from "./poll.js";
 import { link } from "./router.js";
-import { forgetSent, send, sendAgain, stopSending, useSending } from "./sending.js";
+import { forgetSent, isGoing, isLost, send, SENDING, sendAgain, stopSending, useSending } from "./sending.js";
 
 const AT_ONCE = 50;
 const SHOWN = 4;
 const STATES = { received: "waits", analysing: "is heard", analysed: "heard", refused: "refused" };
-
-export const fileName = (key) => key.split("/").at(-1);
 
 /** `site` is the only one to show, if any. */
 export function List({ site, look }) {
@@ -21,16 +19,20 @@ export function List({ site, look }) {
   const { data, problem, again } = usePoll((signal) => get(path(), { signal }), [site]);
   const [older, setOlder] = useState({ recordings: [], next: undefined });
   const [trouble, setTrouble] = useState(null);
+  const [isAsking, setIsAsking] = useState(false);
   const next = older.next === undefined ? data?.next : older.next;
 
   async function more() {
+    setIsAsking(true);
     try {
       const page = await get(path(next));
       setTrouble(null);
-      setOlder({ recordings: [...older.recordings, ...page.recordings], next: page.next });
+      // The latest as well: what newer ones push off the first page stays in the list.
+      setOlder({ recordings: [...all, ...page.recordings], next: page.next });
     } catch (failure) {
       setTrouble(failure);
     }
+    setIsAsking(false);
   }
 
   const latest = data?.recordings ?? [];
@@ -46,7 +48,7 @@ export function List({ site, look }) {
       recorders put theirs into the recordings bucket, below <code>recordings/<i>site</i>/</code>.<//>`}
     ${[...sites].map(([name, those]) => html`<${Site} key=${name} name=${name} those=${those} look=${look} isOnly=${Boolean(site)} />`)}
     ${trouble && html`<${Trouble} problem=${trouble} again=${more} />`}
-    ${next && !trouble && html`<p><button onClick=${more}>Earlier ones</button></p>`}`;
+    ${next && !trouble && html`<p><button disabled=${isAsking} onClick=${more}>Earlier ones</button></p>`}`;
 }
 
 function Site({ name, those, look, isOnly }) {
@@ -74,7 +76,7 @@ function Line({ one, look }) {
         ${one.state === "analysed" && !found.length && html`<span class="soft small">nothing detected</span>`}
         ${found.slice(0, SHOWN).map(([label, number]) => html`
           <a key=${label} class="tally" href=${link("recordings", [one.recording], { label })}>
-            <${Label} label=${label} look=${(name) => ({ ...look(name), alert: false })} /> <b>${number.toLocaleString()}</b></a>`)}
+            <${Label} label=${label} look=${look} plain /> <b>${number.toLocaleString()}</b></a>`)}
         ${found.length > SHOWN && html`<span class="soft small">and ${count(found.length - SHOWN, "other label")}</span>`}
       </div>
     </li>`;
@@ -129,20 +131,19 @@ function Intake({ sites, site, arrived }) {
 function OnTheWay() {
   const items = useSending(["recording"]);
   if (!items.length) return null;
-  const isGoing = items.some(({ state }) => state === "waiting" || state === "sending");
-  const words = { waiting: "waits", sent: "sent", known: "was there already", stopped: "stopped", failed: "failed" };
+  const areGoing = items.some(isGoing);
   return html`
     <div class="on-the-way">
       <ul class="plain">${items.map((item) => html`
         <li key=${item.id} class="row small"><span class="which">${item.name} <span class="soft">to ${item.wish.site}</span></span>
           ${item.state === "sending" ? html`<progress value=${item.share} max="1" aria-label=${`${item.name} sent`}></progress>
             <span class="number">${percent(item.share, 0)}</span>`
-            : html`<span class=${item.state === "failed" ? "bad" : "soft"}>${item.problem?.message ?? words[item.state]}</span>`}</li>`)}</ul>
+            : html`<span class=${item.state === "failed" ? "bad" : "soft"}>${item.problem?.message ?? SENDING[item.state]}</span>`}</li>`)}</ul>
       <p class="row">
-        ${isGoing ? html`<button type="button" class="quiet" onClick=${stopSending}>Stop</button>`
-          : html`<button type="button" class="quiet" onClick=${forgetSent}>Clear the list</button>`}
-        ${!isGoing && items.some(({ state }) => state === "failed" || state === "stopped") && html`
-          <button type="button" class="quiet" onClick=${sendAgain}>Try the failed ones again</button>`}
+        ${areGoing ? html`<button type="button" class="quiet" onClick=${() => stopSending(items)}>Stop</button>`
+          : html`<button type="button" class="quiet" onClick=${() => forgetSent(items)}>Clear the list</button>`}
+        ${!areGoing && items.some(isLost) && html`
+          <button type="button" class="quiet" onClick=${() => sendAgain(items)}>Try again</button>`}
       </p>
     </div>`;
 }

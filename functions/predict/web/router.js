@@ -2,19 +2,18 @@
 import { useEffect, useState } from "./dom.js";
 
 // A page's module exports it as default: a component that gets `{ rest, query }`.
-// `built` pages are in the navigation; the others say that they are not there yet.
 export const PAGES = [
-  { path: "listen", title: "Listen", built: true, load: () => import("./pages/listen.js") },
-  { path: "recordings", title: "Recordings", built: true, load: () => import("./pages/recordings.js") },
-  { path: "review", title: "Review", built: true, load: () => import("./pages/review.js") },
-  { path: "train", title: "Train", built: true, load: () => import("./pages/train.js") },
-  { path: "models", title: "Models", built: true, load: () => import("./pages/models.js") },
-  { path: "monitor", title: "Monitor", built: true, load: () => import("./pages/monitor.js") },
-  { path: "labels", title: "Labels", built: true, load: () => import("./pages/labels.js") },
+  { path: "listen", title: "Listen", load: () => import("./pages/listen.js") },
+  { path: "recordings", title: "Recordings", load: () => import("./pages/recordings.js") },
+  { path: "review", title: "Review", load: () => import("./pages/review.js") },
+  { path: "train", title: "Train", load: () => import("./pages/train.js") },
+  { path: "models", title: "Models", load: () => import("./pages/models.js") },
+  { path: "monitor", title: "Monitor", load: () => import("./pages/monitor.js") },
+  { path: "labels", title: "Labels", load: () => import("./pages/labels.js") },
 ];
 
 /** What the address says: the page, the rest of its path, its query as an object. */
-export function route() {
+function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, ...rest] = path.split("/").map(decode);
   const page = PAGES.find((one) => one.path === name) ?? (name ? null : PAGES[0]);

@@ -118,7 +118,7 @@ function Found({ run, isLatest }) {
 /** Seconds as a duration in words: "8 s", "1 min 44 s". */
 export const lasting = (s) => (s < 90 ? seconds(s) : `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`);
 
-export const State = ({ state }) => html`<span class=${`badge state ${state}`}>${STATES[state]}</span>`;
+const State = ({ state }) => html`<span class=${`badge state ${state}`}>${STATES[state]}</span>`;
 
 function Progress({ run }) {
   const at = Object.keys(STAGES).indexOf(run.stage);

@@ -1,6 +1,6 @@
 // The catalogue in numbers: clips of each label, and what could not be used.
 import { html } from "./dom.js";
-import { count, moment, words } from "./format.js";
+import { count, fileName, moment, words } from "./format.js";
 import { Label } from "./parts.js";
 
 const SHOWN = 8;
@@ -26,7 +26,7 @@ export function LabelCounts({ samples, champion, look }) {
             const fresh = Math.max(0, Math.min(grown, number));
             return html`
               <tr key=${label} style=${{ "--c": look(label).colour }}>
-                <th scope="row"><${Label} label=${label} look=${(one) => ({ ...look(one), alert: false })} /></th>
+                <th scope="row"><${Label} label=${label} look=${look} plain /></th>
                 <td class="amount" aria-hidden="true"><i class="old" style=${{ width: `${(100 * (number - fresh)) / most}%` }}></i><i
                   class="new" style=${{ width: `${(100 * fresh) / most}%` }}></i></td>
                 <td class="number">${number.toLocaleString()}</td>
@@ -57,7 +57,7 @@ export function NotUsed({ samples }) {
         <h2 id="archives">Archives</h2>
         <ul class="plain">
           ${imports.slice(0, SHOWN).map((one) => html`
-            <li key=${one.key}><b>${fileName(one.key)}</b> <span class="soft small">${moment(one.at)}</span>
+            <li key=${one.key}><b>${given(one.key)}</b> <span class="soft small">${moment(one.at)}</span>
               <p class="small">${count(one.clips, "clip")} ${one.state === "unpacked" ? "unpacked" : "unpacked so far"}${
                 one.ignored_total > 0 ? html`, ${count(one.ignored_total, "file")} that ${one.ignored_total === 1 ? "is" : "are"} no
                 audio ignored: <span class="soft">${one.ignored.slice(0, 3).join(", ")}${one.ignored_total > 3 ? ", …" : ""}</span>` : ""}.</p></li>`)}
@@ -69,12 +69,13 @@ function Refused({ those }) {
   return html`
     <ul class="plain">
       ${those.map(({ key, reason, refused_at: at }) => html`
-        <li key=${key}><b class="file">${fileName(key)}</b> <span class="soft small">${place(key)}, ${moment(at)}</span>
+        <li key=${key}><b class="file">${given(key)}</b> <span class="soft small">${place(key)}, ${moment(at)}</span>
           <p class="small">${reason}</p></li>`)}
     </ul>`;
 }
 
-const fileName = (key) => key.split("/").at(-1).replace(/^[0-9a-f]{12}-/, "");
+/** What the file was called by who sent it. */
+const given = (key) => fileName(key).replace(/^[0-9a-f]{12}-/, "");
 
 function place(key) {
   const [kind, label] = key.split("/");

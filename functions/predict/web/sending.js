@@ -10,10 +10,20 @@ const MAX_DIGESTED_BYTES = 64e6;
 
 let items = [];
 let going = 0;
-let giveUp = new AbortController();
 let telling = 0;
 let serial = 0;
 const listeners = new Set();
+
+/** What the state of an item is called. */
+export const SENDING = {
+  waiting: "waits", sending: "is sent", sent: "sent", known: "was there already", failed: "failed", stopped: "stopped",
+};
+
+/** Whether an item is not over. */
+export const isGoing = ({ state }) => state === "waiting" || state === "sending";
+
+/** Whether an item is over and did not arrive. */
+export const isLost = ({ state }) => state === "failed" || state === "stopped";
 
 /** Whether a file is an archive with a folder for each label. */
 export const isArchive = (file) => /\.zip$/i.test(file.name);
@@ -23,31 +33,33 @@ export const isArchive = (file) => /\.zip$/i.test(file.name);
  * `{ kind: "recording", site }` of field recordings.
  */
 export function send(files, wish) {
-  if (!going) giveUp = new AbortController();
   const more = files.map((file) => ({
-    id: ++serial, file, name: file.name, size: file.size, share: 0, state: "waiting",
+    id: ++serial, file, name: file.name, size: file.size, share: 0, state: "waiting", giveUp: new AbortController(),
     wish: isArchive(file) && !wish.kind ? { kind: "archive" } : { kind: "sample", ...wish },
   }));
   items = [...items, ...more];
   go();
 }
 
-/** Try again what failed. */
-export function sendAgain() {
-  if (!going) giveUp = new AbortController();
-  for (const item of items) if (item.state === "failed") change(item, { state: "waiting", share: 0, problem: null });
+/** Try again those that did not arrive. */
+export function sendAgain(those) {
+  for (const item of those.filter(isLost)) {
+    change(item, { state: "waiting", share: 0, problem: null, giveUp: new AbortController() });
+  }
   go();
 }
 
-/** Stop what is on its way, and send no more. */
-export function stopSending() {
-  giveUp.abort();
-  for (const item of items) if (item.state === "waiting") change(item, { state: "stopped" });
+/** Stop those that are on their way or wait. */
+export function stopSending(those) {
+  for (const item of those) {
+    item.giveUp.abort();
+    if (item.state === "waiting") change(item, { state: "stopped" });
+  }
 }
 
-/** Forget what is over. */
-export function forgetSent() {
-  items = items.filter((item) => item.state === "waiting" || item.state === "sending");
+/** Forget those that are over. */
+export function forgetSent(those) {
+  items = items.filter((item) => isGoing(item) || !those.includes(item));
   tell();
 }
 
@@ -74,7 +86,7 @@ function go() {
 async function run(item) {
   going += 1;
   change(item, { state: "sending" });
-  const { signal } = giveUp;
+  const { signal } = item.giveUp;
   let state = "sent";
   try {
     const sha256 = await digest(item.file);

@@ -4,7 +4,7 @@ import { bytes, count, percent, words } from "./format.js";
 import { Icon } from "./icons.js";
 import { KINDS, useDropping } from "./intake.js";
 import { Label } from "./parts.js";
-import { forgetSent, isArchive, send, sendAgain, stopSending, useSending } from "./sending.js";
+import { forgetSent, isArchive, isGoing, isLost, send, SENDING, sendAgain, stopSending, useSending } from "./sending.js";
 
 /** `samples` as GET /samples has it; `look` as classes.js has it. */
 export function Teach({ samples, look }) {
@@ -44,7 +44,7 @@ export function Teach({ samples, look }) {
             <legend class="small soft">${clips.length ? `What is heard in ${clips.length === 1 ? "it" : "them"}` : "Label"}</legend>
             ${samples.known_labels.map((one) => html`
               <${Choice} key=${one} value=${one} label=${label} choose=${setLabel}>
-                <${Label} label=${one} look=${(name) => ({ ...look(name), alert: false })} /><//>`)}
+                <${Label} label=${one} look=${look} plain /><//>`)}
             ${samples.open_labels && html`
               <${Choice} value=${OTHER} label=${label} choose=${setLabel}>a new label<//>`}
           </fieldset>`}
@@ -87,25 +87,20 @@ function Staged({ files, clear }) {
 
 // --- what is sent ----------------------------------------------------------------------------
 
-const STATES = {
-  waiting: "waits", sending: "is sent", sent: "sent", known: "was there already", failed: "failed", stopped: "stopped",
-};
-
 function OnTheWay({ samples, look }) {
   const items = useSending();
   if (!items.length) return null;
   const all = items.reduce((sum, item) => sum + item.size, 0);
   const done = items.reduce((sum, item) => sum + item.share * item.size, 0);
-  const isGoing = items.some((item) => item.state === "waiting" || item.state === "sending");
+  const areGoing = items.some(isGoing);
   const over = items.filter((item) => item.state === "sent" || item.state === "known").length;
-  const hasFailed = items.some((item) => item.state === "failed");
   return html`
     <section class="stack tight sending" aria-labelledby="sending">
       <div class="row"><h3 id="sending">${over} of ${count(items.length, "file")} sent</h3>
         <span class="grow-left row">
-          ${isGoing && html`<button class="quiet" onClick=${stopSending}>Stop</button>`}
-          ${!isGoing && hasFailed && html`<button class="quiet" onClick=${sendAgain}>Try again</button>`}
-          ${!isGoing && html`<button class="quiet" onClick=${forgetSent}>Clear the list</button>`}
+          ${areGoing && html`<button class="quiet" onClick=${() => stopSending(items)}>Stop</button>`}
+          ${!areGoing && items.some(isLost) && html`<button class="quiet" onClick=${() => sendAgain(items)}>Try again</button>`}
+          ${!areGoing && html`<button class="quiet" onClick=${() => forgetSent(items)}>Clear the list</button>`}
         </span></div>
       <progress class="whole" value=${all ? done / all : 1} max="1" aria-label="All files"></progress>
       <div class="scroll few" tabindex="0" role="region" aria-labelledby="sending">
@@ -128,11 +123,11 @@ function Item({ item, samples, look }) {
         ${problem && html`<p class="small bad">${problem.message}</p>`}
         ${unpacked && html`<p class="small soft">${count(unpacked.clips, "clip")} ${unpacked.state === "unpacked" ? "unpacked" : "so far"}${
           unpacked.ignored_total ? `, ${count(unpacked.ignored_total, "other file")} ignored` : ""}</p>`}</td>
-      <td>${wish.label ? html`<${Label} label=${wish.label} look=${(one) => ({ ...look(one), alert: false })} />`
+      <td>${wish.label ? html`<${Label} label=${wish.label} look=${look} plain />`
         : html`<span class="soft">by folder</span>`}</td>
       <td class="number">${refused ? html`<span class="bad">refused</span>` : state === "sending"
         ? html`<label class="going"><span class="small">${percent(share, 0)}</span>
             <progress value=${share} max="1" aria-label=${name}></progress></label>`
-        : html`<span class=${state === "failed" ? "bad" : state === "sent" ? "good" : "soft"}>${STATES[state]}</span>`}</td>
+        : html`<span class=${state === "failed" ? "bad" : state === "sent" ? "good" : "soft"}>${SENDING[state]}</span>`}</td>
     </tr>`;
 }

@@ -5,7 +5,7 @@ const KEY = "earshot-theme";
 const system = matchMedia("(prefers-color-scheme: dark)");
 
 /** "light" or "dark", as it is now. */
-export function theme() {
+function theme() {
   return document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light");
 }
 

@@ -1,5 +1,5 @@
 // The timeline of a recording: a lane for each label, a mark for each detection, true time below.
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
+import { html, useEffect, useLayoutEffect, useRef } from "./dom.js";
 import { count, seconds, words } from "./format.js";
 import { Label } from "./parts.js";
 import { useWidth } from "./sound.js";
@@ -103,7 +103,7 @@ export function Timeline({ detections, duration, startedAt, view, lookAt, look, 
       <div class="lanes">
         <div class="names" style=${{ paddingBottom: `${AXIS_PX}px` }}>
           ${labels.map((label) => html`<span key=${label} style=${{ height: `${LANE_PX}px` }}>
-            <${Label} label=${label} look=${(one) => ({ ...look(one), alert: false })} /></span>`)}
+            <${Label} label=${label} look=${look} plain /></span>`)}
         </div>
         <div ref=${frame} class=${isWhole ? "marks" : "marks movable"}>
           <canvas ref=${canvas} role="img" style=${{ height: `${height}px` }}
@@ -112,13 +112,6 @@ export function Timeline({ detections, duration, startedAt, view, lookAt, look, 
         </div>
       </div>
     </div>`;
-}
-
-/** The view of a whole recording that follows it when its length is known. */
-export function useView(duration) {
-  const [view, setView] = useState({ from: 0, to: duration });
-  useEffect(() => setView({ from: 0, to: duration }), [duration]);
-  return [view, setView];
 }
 
 /** A moment of a recording: by the clock where it is known when it starts, else since its start. */

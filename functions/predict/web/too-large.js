@@ -33,7 +33,7 @@ export function TooLarge({ file, limit }) {
       ${stage !== "sent" && html`
         <form class="row" onSubmit=${send}>
           <label class="field"><span>Site where it was made</span>
-            <input ref=${site} required maxlength="100" placeholder="ridge" disabled=${stage === "sending"} /></label>
+            <input ref=${site} required maxlength="64" placeholder="ridge" disabled=${stage === "sending"} /></label>
           ${stage === "asked" && html`<button class="primary">Send as a field recording</button>`}
           ${stage === "sending" && html`<button type="button" onClick=${() => giveUp.current.abort()}>Give up</button>`}
         </form>`}

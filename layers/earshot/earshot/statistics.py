@@ -186,21 +186,15 @@ class Statistics:
         for item in (*_open(shards, folded), *self._table.last("DAYS", LISTED_DAYS)):
             days[item["sk"]].append(item)
         tallies = {day: Tally.of(*days[day]) for day in sorted(days, reverse=True)[:LISTED_DAYS]}
-        since = moment(self._clock() - RECENT_DAYS * 86_400)
+        now = self._clock()
+        since = moment(now - RECENT_DAYS * 86_400)
         latest = sorted(_recent(shards), key=lambda recent: recent.timestamp, reverse=True)
         return Report(
             totals=Tally.of(folded, *_open(shards, folded)),
             days=tallies,
-            hours=dict(self._hours(tallies)),
+            hours=dict(_hours(now, tallies)),
             recent=[recent for recent in latest if recent.timestamp >= since][:RECENT],
         )
-
-    def _hours(self, days: Mapping[str, Tally]) -> Iterable[tuple[str, Hour]]:
-        for back in range(LISTED_HOURS):
-            hour = moment(self._clock() - back * 3600)[: len("YYYY-MM-DDTHH")]
-            day, number = hour.split("T")
-            of_day = days.get(day, Tally({})).by_hour
-            yield f"{hour}:00:00.000Z", of_day[int(number)]
 
     def _read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The folded totals, and every shard's items of yesterday and today."""
@@ -252,6 +246,15 @@ class Statistics:
 def _open(shards: Iterable[dict[str, Any]], folded: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Items of days that are not folded yet; of both, when the folder's clock is ahead of ours."""
     return [item for item in shards if item["sk"] >= folded["folded_until"]]
+
+
+def _hours(now: float, days: Mapping[str, Tally]) -> Iterable[tuple[str, Hour]]:
+    """The latest hours by their beginning, the one that ``now`` lies in first."""
+    for back in range(LISTED_HOURS):
+        hour = moment(now - back * 3600)[: len("YYYY-MM-DDTHH")]
+        day, number = hour.split("T")
+        of_day = days.get(day, Tally({})).by_hour
+        yield f"{hour}:00:00.000Z", of_day[int(number)]
 
 
 def _recent(shards: Iterable[Mapping[str, Any]]) -> Iterable[Recent]:

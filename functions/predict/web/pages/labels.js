@@ -1,11 +1,9 @@
 // Labels: what the model in service tells apart, what it sounds and looks like, and when it is sure.
-import { ask } from "../api.js";
-import { decode } from "../audio.js";
 import { useClasses } from "../classes.js";
+import { useClip } from "../clip.js";
 import { html } from "../dom.js";
 import { percent, words } from "../format.js";
 import { Empty, Label, PageHead, Trouble, Waiting } from "../parts.js";
-import { useOnce } from "../poll.js";
 import { link } from "../router.js";
 import { SoundView } from "../sound.js";
 
@@ -41,10 +39,7 @@ function Card({ one, look }) {
 
 function Example({ label }) {
   const name = `our ${words(label)}`;
-  const { data, problem, again } = useOnce(async (signal) => {
-    const answer = await ask(`/classes/${encodeURIComponent(label)}/example`, { signal });
-    return decode(await answer.arrayBuffer()).catch((error) => ({ unseen: error.message }));
-  }, [label]);
+  const { data, problem, again } = useClip(`/classes/${encodeURIComponent(label)}/example`);
   if (problem) return html`<${Trouble} problem=${problem} again=${again} />`;
   if (!data) return html`<div class="placeholder"></div>`;
   return html`

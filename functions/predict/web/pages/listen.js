@@ -2,7 +2,7 @@
 import { ask, get } from "../api.js";
 import { decode } from "../audio.js";
 import { useClasses } from "../classes.js";
-import { announce, html, useEffect, useRef, useState } from "../dom.js";
+import { announce, html, useEffect, useState } from "../dom.js";
 import { bytes as inBytes, percent, words } from "../format.js";
 import { Answer } from "../answer.js";
 import { Intake } from "../intake.js";
@@ -12,63 +12,77 @@ import { TooLarge } from "../too-large.js";
 
 // Base64 inside Lambda's 6 MB leaves this much.
 const MAX_BYTES = 4_400_000;
-const NOTHING = { file: null, sound: null, prediction: null, problem: null, busy: false };
-// What was heard last is there again when the reader comes back to the page.
+const NOTHING = {
+  file: null, name: null, sound: null, unseen: null, prediction: null, problem: null, busy: false, explaining: false,
+  isExplained: false,
+};
+// What was heard last, or is being heard, is there again when the reader comes back to the page.
 let shown = NOTHING;
+let tell = () => {};
+let latest = 0;
+
+function show(change) {
+  shown = { ...shown, ...change };
+  tell(shown);
+}
+
+/** Shows changes for as long as nothing later is asked for, and says whether it did. */
+function showing() {
+  const mine = ++latest;
+  return (change) => {
+    if (mine !== latest) return false;
+    show(change);
+    return true;
+  };
+}
+
+async function take(file, name = file.name) {
+  const showMine = showing();
+  show({ ...NOTHING, file, name, busy: file.size <= MAX_BYTES });
+  if (file.size > MAX_BYTES) {
+    announce(`${name} has ${inBytes(file.size)}, which is too much for one call.`);
+    return;
+  }
+  try {
+    const content = await file.arrayBuffer();
+    decode(content).then((sound) => showMine({ sound }), (error) => showMine({ unseen: error.message }));
+    const prediction = await predict(content);
+    if (showMine({ prediction, busy: false })) announce(inWords(prediction));
+  } catch (problem) {
+    showMine({ problem, busy: false });
+  }
+}
+
+async function takeSample(label) {
+  const showMine = showing();
+  try {
+    const answer = await ask(`/classes/${encodeURIComponent(label)}/example`);
+    const file = await answer.blob();
+    if (showMine({})) await take(file, `our ${words(label)}`);
+  } catch (problem) {
+    showMine({ ...NOTHING, problem });
+  }
+}
+
+async function explain() {
+  const showMine = showing();
+  show({ explaining: true });
+  try {
+    const prediction = await predict(await shown.file.arrayBuffer(), true);
+    showMine({ prediction, explaining: false, isExplained: true });
+  } catch (problem) {
+    showMine({ problem, explaining: false });
+  }
+}
 
 export default function Listen({ query }) {
   const classes = useClasses();
   const [state, setState] = useState(shown);
-  const latest = useRef(0);
-  const top = useRef(null);
-
-  function show(change) {
-    shown = { ...shown, ...change };
+  useEffect(() => {
+    tell = setState;
     setState(shown);
-  }
-
-  async function take(file, name = file.name) {
-    const mine = ++latest.current;
-    const still = (change) => mine === latest.current && show(change);
-    show({ ...NOTHING, file, name, busy: file.size <= MAX_BYTES });
-    if (file.size > MAX_BYTES) {
-      announce(`${name} has ${inBytes(file.size)}, which is too much for one call.`);
-      return;
-    }
-    const content = await file.arrayBuffer();
-    const drawn = decode(content).then((sound) => still({ sound }), (error) => still({ unseen: error.message }));
-    try {
-      const prediction = await predict(content);
-      still({ prediction, busy: false });
-      if (mine === latest.current) announce(inWords(prediction));
-    } catch (problem) {
-      still({ problem, busy: false });
-    }
-    await drawn;
-  }
-
-  async function takeSample(label) {
-    const mine = ++latest.current;
-    try {
-      const answer = await ask(`/classes/${encodeURIComponent(label)}/example`);
-      const blob = await answer.blob();
-      if (mine === latest.current) await take(blob, `our ${words(label)}`);
-    } catch (problem) {
-      show({ ...NOTHING, problem });
-    }
-  }
-
-  async function explain() {
-    const mine = latest.current;
-    show({ explaining: true });
-    try {
-      const prediction = await predict(await shown.file.arrayBuffer(), true);
-      if (mine === latest.current) show({ prediction, explaining: false, isExplained: true });
-    } catch (problem) {
-      if (mine === latest.current) show({ problem, explaining: false });
-    }
-  }
-
+    return () => { tell = () => {}; };
+  }, []);
   useEffect(() => {
     if (query.sample) takeSample(query.sample);
   }, [query.sample]);
@@ -78,11 +92,11 @@ export default function Listen({ query }) {
   return html`
     <${PageHead} title="Listen">Give it a sound, and see what is heard in it, when, and how surely.<//>
     <${Intake} classes=${classes} take=${take} takeSample=${takeSample} />
-    <div ref=${top} class="stack wide" aria-busy=${busy}>
+    <div class="stack wide" aria-busy=${busy}>
       ${classes.problem && !problem && html`<${Trouble} problem=${classes.problem} again=${classes.again} />`}
       ${isLarge && html`<${TooLarge} key=${name} file=${file} limit=${MAX_BYTES} />`}
       ${!file && !problem && html`<${Hint} />`}
-      ${sound && html`<${Heard} key=${name} state=${state} look=${classes.look} show=${show} explain=${explain} />`}
+      ${sound && html`<${Heard} key=${name} state=${state} look=${classes.look} />`}
       ${!sound && prediction && html`
         ${state.unseen && html`<p class="soft">${state.unseen} The answer below stands all the same.</p>`}
         <${Answer} prediction=${prediction} look=${classes.look} />`}
@@ -92,7 +106,7 @@ export default function Listen({ query }) {
 }
 
 /** The sound, and the answer beside it once it is there. */
-function Heard({ state, look, show, explain }) {
+function Heard({ state, look }) {
   const { sound, name, prediction, explaining, isExplained } = state;
   const player = usePlayer(sound);
   const explanation = isExplained ? prediction?.explanation : null;

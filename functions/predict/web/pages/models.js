@@ -2,7 +2,7 @@
 import { get } from "../api.js";
 import { useClasses } from "../classes.js";
 import { Comparison } from "../compare.js";
-import { Interval } from "../diagrams.js";
+import { floorOf, Interval } from "../diagrams.js";
 import { html, useState } from "../dom.js";
 import { count, moment, percent } from "../format.js";
 import { Empty, PageHead, Trouble, Waiting } from "../parts.js";
@@ -46,8 +46,7 @@ function chosen(asked, models, champion) {
 }
 
 function Versions({ models, compared, promote, rollBack }) {
-  const low = Math.min(...models.map((one) => one.accuracy_interval?.[0] ?? one.accuracy ?? 1));
-  const floor = Math.max(0, Math.floor(10 * low) / 10);
+  const floor = floorOf(models);
   const among = (version) => compared.includes(version);
   const next = (version) => link("models", [], {
     compare: (among(version) ? compared.filter((one) => one !== version) : [...compared, version]).join(",") || "none",

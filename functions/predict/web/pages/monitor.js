@@ -1,5 +1,5 @@
 // Monitor: how much comes, how sure and how quick the answers are, what was raised, and the loop.
-import { Alerts, inADay, useAlerts } from "../alarms.js";
+import { Alerts, inADay, useAlerts } from "../alerts.js";
 import { get } from "../api.js";
 import { useClasses } from "../classes.js";
 import { html } from "../dom.js";

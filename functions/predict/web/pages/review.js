@@ -2,11 +2,10 @@
 import { get } from "../api.js";
 import { useClasses } from "../classes.js";
 import { announce, html, useEffect, useRef, useState } from "../dom.js";
-import { count, percent, stretch, words } from "../format.js";
+import { count, fileName, stretch, words } from "../format.js";
 import { useJudging } from "../judging.js";
 import { Bars, Empty, Label, PageHead, Trouble, Waiting } from "../parts.js";
 import { usePoll } from "../poll.js";
-import { fileName } from "../recordings.js";
 import { link } from "../router.js";
 import { SoundView, usePlayer } from "../sound.js";
 import { Standing } from "../standing.js";
@@ -104,7 +103,7 @@ function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, pla
         ${" "}${asked.history.at(-1).reviewed_label ? `“${words(asked.history.at(-1).reviewed_label)}”` : "a rejection"} back.</p>`}
       <div class="judge">
         <div class="stack tight guess">
-          <h2>The model’s guess: <${Label} label=${doubt.label} look=${(one) => ({ ...look(one), alert: false })} /></h2>
+          <h2>The model’s guess: <${Label} label=${doubt.label} look=${look} plain /></h2>
           <${Bars} items=${likeliest(doubt)} look=${look} />
           <p class="soft small">From <a href=${link("recordings", [asked.recording])}>${fileName(asked.key)}</a> of ${asked.site},
             ${" "}${stretch(doubt.start_s, doubt.end_s)}; model ${asked.model_version}.</p>

@@ -40,6 +40,22 @@ class Track:
     blocks: Iterator[Samples]
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a WAV or W64: its name, where its content starts, and its size as claimed.
+
+    The claim is at ``size_at``; ``layout`` is its own, in struct's terms, and ``counted`` what it
+    counts of the header.
+    """
+
+    name: bytes
+    body: int
+    size: int
+    size_at: int
+    layout: str
+    counted: int = 0
+
+
 def is_cut(file: BinaryIO, kind: str) -> bool:
     """Whether a file of one of ``file_format``'s kinds ends before its structure does.
 
@@ -80,6 +96,43 @@ def amendment(file: BinaryIO, kind: str) -> tuple[int, bytes] | None:
     return None
 
 
+def chunks(file: BinaryIO, kind: str) -> Iterator[Chunk]:
+    """The chunks of a WAV (RIFF, RIFX, RF64) or W64, from header to header, to the file's end.
+
+    What follows sound of an unknown size is not found, nor what follows a size that cannot be.
+    """
+    end = _size(file)
+    file.seek(0)
+    mark = file.read(4)
+    at, id_size, layout = 12, 4, ">I" if mark == b"RIFX" else "<I"
+    if kind == "w64":
+        at, id_size, layout = 40, 16, "<Q"
+    header = id_size + struct.calcsize(layout)
+    counted = header if kind == "w64" else 0
+    long: Chunk | None = None
+    for _ in range(_MOST_CHUNKS):
+        # No file can seek as far as 64 bits can claim.
+        if at + header > end:
+            return
+        file.seek(at)
+        head = file.read(header + 16)
+        name, body = head[:4], at + header
+        size = struct.unpack_from(layout, head, id_size)[0] - counted
+        if long and name == b"data" and size == _UNTOLD:
+            chunk = replace(long, name=name, body=body)
+        else:
+            chunk = Chunk(name, body, max(0, size), at + id_size, layout, counted)
+        yield chunk
+        if size < 0 or (name == b"data" and chunk.size in _UNKNOWN_SIZES):
+            return
+        if mark == b"RF64" and name == b"ds64" and len(head) >= header + 16:
+            # The 64-bit sizes: of the file, then of the data (EBU Tech 3306).
+            claimed = struct.unpack_from("<Q", head, header + 8)[0]
+            long = Chunk(name, body, claimed, body + 8, "<Q")
+        # W64's chunks start at multiples of 8 bytes, RIFF's at even ones.
+        at = body + chunk.size + (-chunk.size % (8 if kind == "w64" else 2))
+
+
 def is_ogg_flac(file: BinaryIO) -> bool:
     """Whether an Ogg file's first packet is FLAC's."""
     file.seek(28)
@@ -115,49 +168,9 @@ def _all(file: BinaryIO) -> bytes:
     return file.read()
 
 
-@dataclass(frozen=True)
-class _Data:
-    """The sound in a WAV or W64: where it starts, its size as claimed, and where that is claimed.
-
-    ``layout`` is that of the claim, in struct's terms; ``counted`` what it counts of the header.
-    """
-
-    body: int
-    size: int
-    size_at: int
-    layout: str
-    counted: int = 0
-
-
-def _find_data(file: BinaryIO, kind: str) -> _Data | None:
-    """Walk the chunks of a WAV (RIFF, RIFX, RF64) or W64 to the sound; None when there is none."""
-    file.seek(0)
-    mark = file.read(4)
-    at, id_size, layout = 12, 4, ">I" if mark == b"RIFX" else "<I"
-    if kind == "w64":
-        at, id_size, layout = 40, 16, "<Q"
-    counted = id_size + 8 if kind == "w64" else 0
-    long: _Data | None = None
-    for _ in range(_MOST_CHUNKS):
-        file.seek(at)
-        head = file.read(id_size + struct.calcsize(layout) + 16)
-        body = id_size + struct.calcsize(layout)
-        if len(head) < body:
-            return None
-        size = struct.unpack_from(layout, head, id_size)[0] - counted
-        if head[:4] == b"data":
-            if long and size == _UNTOLD:
-                return replace(long, body=at + body)
-            return _Data(at + body, max(0, size), at + id_size, layout, counted)
-        if size < 0:
-            return None
-        if mark == b"RF64" and head[:4] == b"ds64" and len(head) >= body + 16:
-            # The 64-bit sizes: of the file, then of the data (EBU Tech 3306).
-            claimed = struct.unpack_from("<Q", head, body + 8)[0]
-            long = _Data(0, claimed, at + body + 8, "<Q")
-        # W64's chunks start at multiples of 8 bytes, RIFF's at even ones.
-        at += body + size + (-size % (8 if kind == "w64" else 2))
-    return None
+def _find_data(file: BinaryIO, kind: str) -> Chunk | None:
+    """The sound of a WAV or W64; None when there is none."""
+    return next((chunk for chunk in chunks(file, kind) if chunk.name == b"data"), None)
 
 
 def _is_wave_cut(file: BinaryIO, kind: str) -> bool:

@@ -17,13 +17,14 @@ first two: of them the name is read alone.
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from io import SEEK_END
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from earshot.audio import file_format
+from earshot.audio.containers import chunks
 from earshot.recording import FieldNotes, moment
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ _MOST_BYTES = 1 << 16
 _MOST_LETTERS = 100
 # A file has ten chunks or fewer.
 _MOST_CHUNKS = 100
-# RIFF sizes of a writer that did not come to its end: what follows such a chunk is not found.
-_UNKNOWN_SIZES = (0, 0x7FFFFFFF, 0xFFFFFFFF)
 _YEARS = range(1970, 2100)
 # 2016 to 2029: AudioMoth came in 2017, and some were never given newer firmware. A date in digits
 # alone, 20260101, would be in 1987.
@@ -73,7 +72,7 @@ def read_notes(file: BinaryIO, name: str) -> FieldNotes:
     through. A few KB are read, wherever they lie; the file stands at its start afterwards.
     """
     guano = audiomoth = FieldNotes()
-    for chunk, content in _chunks(file):
+    for chunk, content in _metadata(file):
         if chunk == b"guan":
             guano = _guano(content.decode(errors="replace"))
         elif chunk == b"LIST" and content.startswith(b"INFO"):
@@ -86,34 +85,14 @@ def read_notes(file: BinaryIO, name: str) -> FieldNotes:
     return FieldNotes(**found)
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """The names of a RIFF file's chunks, with the content of those that hold metadata.
-
-    From header to header: the sound between them is not read.
-    """
-    end = file.seek(0, SEEK_END)
-    file.seek(0)
-    head = file.read(12)
-    if head[:4] not in (b"RIFF", b"RIFX", b"RF64") or head[8:] != b"WAVE":
+def _metadata(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of a WAV file that hold metadata: name and content. The sound is not read."""
+    if file_format(file) != "wav":
         return
-    header_of = struct.Struct(">4sI" if head[:4] == b"RIFX" else "<4sI")
-    at, long_size = len(head), None
-    for _ in range(_MOST_CHUNKS):
-        if at + header_of.size > end:
-            return
-        file.seek(at)
-        name, size = header_of.unpack(file.read(header_of.size))
-        wanted = name in (b"ds64", b"guan", b"LIST")
-        content = file.read(min(size, _MOST_BYTES)) if wanted else b""
-        if name == b"ds64" and len(content) >= 16:
-            # The 64-bit sizes: of the file, then of the data (EBU Tech 3306).
-            long_size = struct.unpack_from("<Q", content, 8)[0]
-        elif name == b"data" and head[:4] == b"RF64":
-            size = size if long_size is None else long_size
-        elif name == b"data" and size in _UNKNOWN_SIZES:
-            return
-        yield name, content
-        at += header_of.size + size + (size & 1)
+    for chunk in islice(chunks(file, "wav"), _MOST_CHUNKS):
+        if chunk.name in (b"guan", b"LIST"):
+            file.seek(chunk.body)
+            yield chunk.name, file.read(min(chunk.size, _MOST_BYTES))
 
 
 def _guano(text: str) -> FieldNotes:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,8 +13,6 @@ from earshot.cli.bills import ARCHITECTURES, MILLION, Assumed, Bills, Measured
 from earshot.cli.options import AsJson
 from earshot.cli.output import note, print_json, print_table, say
 from earshot.cli.prices import read_prices
-
-KEYS = frozenset(field.name for field in fields(Measured))
 
 
 def cost(
@@ -44,7 +41,8 @@ def cost(
     """Say what predictions, hours of recordings, trainings and an idle month cost on AWS.
 
     In US dollars in us-east-1, before taxes and free tiers, on both kinds of processor, and when
-    an always-on container would be cheaper. Milliseconds are --measured, or given one by one.
+    an always-on container would be cheaper. Milliseconds are --measured, or given one by one; what
+    is neither is guessed.
     """
     given = {
         "predict_ms": predict_ms,
@@ -90,16 +88,13 @@ def cost(
         for bills in both:
             say(f"{bills.architecture}: {verdict(bills)}")
         note("us-east-1, before taxes and free tiers; --markdown says it part by part.")
+        if measured is None and None in given.values():
+            note("Times are guesses but for those given: --measured docs/bench.json has them.")
 
 
 def _read(path: Path | None) -> Measured:
     """What was measured; raises typer.BadParameter when the file does not say it."""
-    if path is None:
-        return Measured()
     try:
-        content: Any = json.loads(path.read_text("utf-8"))
-        return Measured(**{name: float(content[name]) for name in KEYS})
-    except (ValueError, KeyError, TypeError) as error:
-        raise typer.BadParameter(
-            f"{path} does not have {', '.join(sorted(KEYS))} as numbers: {error!r}"
-        ) from error
+        return Measured.read(path) if path else Measured()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error

@@ -110,12 +110,10 @@ def _bursts(rule: AlertRule, record: FieldRecording, found: Detections) -> Itera
     """What a rule is about in a recording, in order, with pauses longer than its cooldown."""
     burst: Burst | None = None
     cooldown = round(rule.cooldown_s * 1000)
+    began = milliseconds(found.started_at or record.received_at)
     wanted = [one for one in found.detections if _is_meant(rule, one)]
     for one in sorted(wanted, key=lambda one: one.start_s):
-        first, last = (
-            milliseconds(later(found.started_at or record.received_at, at))
-            for at in (one.start_s, one.end_s)
-        )
+        first, last = (began + round(at * 1000) for at in (one.start_s, one.end_s))
         if burst and first - burst.last <= cooldown:
             burst = replace(burst, last=max(burst.last, last))
             continue

@@ -149,7 +149,6 @@ class Analysis:
             notes=read_notes(file, record.key),
         )
         self.logbook.hold(record)
-        file.seek(0)
         diary = _Diary(self.logbook, record)
         parts = _Parts(self.results, f"{PARTS}{record.recording}/{digest}/")
         with opened(file) as stream:

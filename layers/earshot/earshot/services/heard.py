@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from earshot import clips
 from earshot.clips import Clip
 from earshot.detections import doubts, summarise
-from earshot.recording import Occurrence, Review, later, now
+from earshot.recording import Occurrence, Review, later, now, object_id
 from earshot.results import CLIPS
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class Heard:
             clip = f"{CLIPS}{record.recording}/{self._of(doubt).name}"
             reviews.append(
                 Review(
-                    review=hashlib.sha256(clip.encode()).hexdigest()[:16],
+                    review=object_id(clip),
                     recording=record.recording,
                     key=record.key,
                     site=record.site,

@@ -2,7 +2,7 @@
 import { Clip } from "./clip.js";
 import { get, post, withQuery } from "./api.js";
 import { announce, html, useState } from "./dom.js";
-import { count, moment, percent, stretch, words } from "./format.js";
+import { count, fileName, moment, percent, stretch, words } from "./format.js";
 import { Icon } from "./icons.js";
 import { Label, Trouble, Waiting } from "./parts.js";
 import { useOnce, usePoll } from "./poll.js";
@@ -10,7 +10,7 @@ import { link } from "./router.js";
 import { forHowLong, ranked } from "./told.js";
 
 const DAY_MS = 86_400_000;
-export const SHOWN = 100;
+const SHOWN = 100;
 
 /** The latest alerts, kept up to date. */
 export const useAlerts = () => usePoll(
@@ -52,7 +52,7 @@ function Raised({ one, look, isOpen, toggle }) {
       <div class="row">
         ${one.clip ? html`<button class="bare" aria-expanded=${isOpen} aria-label=${isOpen ? `Close ${name}` : `Hear ${name}`} onClick=${toggle}>
           <${Icon} name=${isOpen ? "stop" : "play"} size=${18} /></button>` : html`<span class="no-clip" aria-hidden="true"></span>`}
-        <b><${Label} label=${one.label} look=${(label) => ({ ...look(label), alert: false })} /></b>
+        <b><${Label} label=${one.label} look=${look} plain /></b>
         <span>${one.site}</span>
         <span class="soft small">${one.at ? moment(one.at) : `raised ${moment(one.raised_at)}`}</span>
         <span class="figure grow-left">${percent(one.peak_confidence)}</span>
@@ -60,7 +60,7 @@ function Raised({ one, look, isOpen, toggle }) {
       ${isOpen && html`
         <div class="stack tight wide heard">
           <${Clip} path=${one.clip} name=${name} />
-          <p class="small soft">${stretch(one.start_s, one.end_s)} of <a href=${link("recordings", [one.recording])}>${one.key.split("/").at(-1)}</a>,
+          <p class="small soft">${stretch(one.start_s, one.end_s)} of <a href=${link("recordings", [one.recording])}>${fileName(one.key)}</a>,
             heard by ${one.model_version}</p>
         </div>`}
     </li>`;
@@ -97,7 +97,7 @@ function Rules({ look }) {
       ${data && !data.rules.length && html`<p class="small">There is none, so nobody is ever told. They are in the application's file.</p>`}
       <ul class="plain rules">${(data?.rules ?? []).map((rule) => html`
         <li key=${`${rule.label} ${rule.site}`}>
-          <${Label} label=${rule.label} look=${(label) => ({ ...look(label), alert: false })} />
+          <${Label} label=${rule.label} look=${look} plain />
           <span class="small soft">from ${rule.threshold == null ? "its own threshold" : percent(rule.threshold)}, ${rule.site ? `at ${rule.site}` : "at any site"};
             within ${forHowLong(rule.cooldown_s)} it is one incident</span>
         </li>`)}</ul>
