@@ -7,6 +7,8 @@
 # make sam-local   builds the images, and has the SAM CLI run them
 # make cost   docs/cost.md, from prices and docs/bench.json
 # make scale  docs/scale.md, from a simulation
+# make search docs/search.md: what a search by example finds, how fast
+# make drift  docs/drift.md: what drift is found by, from FOLDER's real recordings
 # make retrain-image  builds and pushes it to ECR
 # make page   the dashboard as files, for a host of its own: API=https://… OUT=folder
 # make screenshots  docs/screenshots/: each page, in a browser
@@ -42,7 +44,7 @@ JOBS ?= auto
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check docs page screenshots fuzz storm long bench load faults validate build localstack sam-local retrain-image cost scale bundle network figures examples format clean
+.PHONY: run test check docs page screenshots fuzz storm long bench load faults validate build localstack sam-local retrain-image cost scale drift search season bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
@@ -125,6 +127,19 @@ cost: .venv/installed
 
 scale: .venv/installed
 	$(BIN)/python -m infra.scale > docs/scale.md
+
+# How well and how fast POST /search finds; wants the real recordings (EARSHOT_DATA).
+search: .venv/installed-dev
+	$(BIN)/python tests/bench/search.py > docs/search.md
+
+# FOLDER holds the sets sesa, us8k_eco, distress_nv; a quarter of an hour.
+drift: .venv/installed-dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.drift "$(FOLDER)" > docs/drift.md
+
+# Ten simulated weeks: of the clips of FOLDER/sesa, or without FOLDER of made-up sounds.
+season: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m examples.season $(if $(FOLDER),--data "$(FOLDER)/sesa") \
+		--out docs
 
 # The default bundle, trained again: FOLDER holds the sets sesa (its training part), esc10, esc50_by.
 bundle: .venv/installed

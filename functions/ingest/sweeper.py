@@ -30,6 +30,11 @@ COUNTED: dict[Repair, str] = {
     "upload_aborted": "UploadsAborted",
     "object_received": "ObjectsReceived",
     "alert_published": "AlertsPublished",
+    "drift_told": "DriftTold",
+    "rolled_back": "ModelsRolledBack",
+    "shadow_promoted": "ShadowsPromoted",
+    "shadow_ended": "ShadowsEnded",
+    "run_settled": "RunsSettled",
 }
 
 

@@ -18,7 +18,9 @@ namespace Earshot/<stack>, with the service as their only dimension. All are cou
 ``Repaired``            what a sweep has put right; by kind ``RunsPublished``,
                         ``RunsRequested``, ``RunsEnded`` (also by a failed job), ``SeatsFreed``,
                         ``CountsCorrected``, ``UploadsAborted``, ``ObjectsReceived`` and
-                        ``AlertsPublished``
+                        ``AlertsPublished``; and what it did about models,
+                        ``ModelsRolledBack``, ``ShadowsPromoted``, ``ShadowsEnded`` and
+                        ``RunsSettled``; and ``DriftTold``, sites that began to drift
 ======================  ===================================================================
 """
 

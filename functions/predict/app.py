@@ -19,6 +19,7 @@ from predict.routes import (
     retrain,
     review,
     samples,
+    search,
     status,
     uploads,
 )
@@ -64,6 +65,7 @@ def create_app(services: Services, cold_starts: Iterator[bool] | None = None) ->
         detections,
         alerts,
         review,
+        search,
         uploads,
         page,
     )

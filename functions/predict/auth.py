@@ -31,6 +31,7 @@ SCOPES: dict[str, Scope | None] = {
     "GET /models": "predict",
     "GET /models/{version}": "predict",
     "GET /models/{version}/evaluation": "predict",
+    "GET /models/{version}/shadow": "predict",
     "GET /recordings": "predict",
     "GET /recordings/{recording}": "predict",
     "GET /recordings/{recording}/detections": "predict",
@@ -40,6 +41,7 @@ SCOPES: dict[str, Scope | None] = {
     "GET /alerts/rules": "predict",
     "GET /review": "predict",
     "GET /review/{review}/clip": "predict",
+    "POST /search": "predict",
     "POST /samples": "write",
     "POST /uploads": "write",
     "POST /uploads/{upload_id}/complete": "write",
@@ -48,6 +50,8 @@ SCOPES: dict[str, Scope | None] = {
     "POST /review/{review}": "write",
     "POST /models/{version}/promote": "admin",
     "POST /models/rollback": "admin",
+    "POST /models/{version}/shadow": "admin",
+    "DELETE /models/shadow": "admin",
     "POST /alerts/test": "admin",
 }
 

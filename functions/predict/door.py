@@ -12,7 +12,6 @@ import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from earshot.essentials import Essentials
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -24,6 +23,7 @@ from predict.bodies import recording
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from earshot.essentials import Essentials
     from earshot.settings import Settings
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 class Door:
     """ASGI application: answers what is plain itself, and passes on the rest.
 
-    ``client`` makes a client of AWS by its service's name.
+    ``client`` makes a client of AWS by its service's name; ``essentials`` are made of some already.
     """
 
-    def __init__(self, settings: Settings, client: Callable[..., Any]) -> None:
-        self._settings, self._client = settings, client
-        self._essentials = Essentials.wire(settings, client)
+    def __init__(
+        self, settings: Settings, client: Callable[..., Any], essentials: Essentials
+    ) -> None:
+        self._settings, self._client, self._essentials = settings, client, essentials
         self._cold_starts = telemetry.cold_starts()
         self._quick = _quick(self._essentials, self._cold_starts)
 

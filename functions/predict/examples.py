@@ -67,6 +67,9 @@ DETAILS: dict[type[Exception], str] = {
     errors.NothingToRollBackTo: (
         "No version served before this one. Promote a version of GET /models by its name."
     ),
+    errors.NoShadow: (
+        "No version hears along with the champion: nothing was changed. Look at GET /models."
+    ),
     errors.RetrainInProgress: (
         "Training run 20261121-101500-9d57c2 is under way. Wait for it to end."
     ),
@@ -126,6 +129,11 @@ DETAILS: dict[type[Exception], str] = {
         "There is no clip '9f86d081884c-000031.000-000037.000.flac' any more, or never was: clips "
         "are kept for a time that the deployment sets (ClipDays). Listen to the recording itself, "
         "or put it into the recordings bucket again."
+    ),
+    errors.NothingToSearchBy: (
+        "Nothing at 48 s of recordings/ridge/dawn.wav was kept to search by: it was neither among "
+        "its surest detections nor doubtful, or what heard it has another backbone than "
+        "20261121-101500-3f1c22ab. Send its sound."
     ),
     errors.NotAnalysed: (
         "recordings/ridge/dawn.wav is received, not analysed. It came in a moment ago: ask again."

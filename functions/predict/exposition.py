@@ -61,6 +61,7 @@ class _Statistics(Collector):
             "earshot_latency_seconds", "Processing time of a prediction.", totals.latency_ms, 1000
         )
         yield from self._model()
+        yield from self._drift()
         standing = self._services.catalog.standing()
         yield GaugeMetricFamily(
             "earshot_training_new_samples", "Since the last training was asked for.", standing.new
@@ -70,6 +71,21 @@ class _Statistics(Collector):
             "New samples that start a training.",
             self._services.training.threshold,
         )
+
+    def _drift(self) -> Iterator[Metric]:
+        report = self._services.drift.latest()
+        sites = report.sites if report else ()
+        drifting = GaugeMetricFamily("earshot_drifting", "1 while a site drifts.", labels=["site"])
+        units = GaugeMetricFamily(
+            "earshot_drift_answers", "Independent answers that were looked at.", labels=["site"]
+        )
+        p = GaugeMetricFamily("earshot_drift_p", "The p-value of no drift.", labels=["site"])
+        for one in sites:
+            drifting.add_metric([one.site], float(one.state == "drifting"))
+            units.add_metric([one.site], one.units)
+            if one.all and one.all.p is not None:
+                p.add_metric([one.site], one.all.p)
+        yield from (drifting, units, p)
 
     def _model(self) -> Iterator[Metric]:
         try:

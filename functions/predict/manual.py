@@ -64,6 +64,7 @@ TAGS = [
     {"name": "recordings", "description": "Field recordings: what was detected in them, when."},
     {"name": "alerts", "description": "What somebody had to know of, told once an incident."},
     {"name": "review", "description": "What the model was unsure of, and what people say of it."},
+    {"name": "search", "description": "What else sounds like this, to label more of it."},
     {"name": "retrain", "description": "Training runs: asked for, followed, judged by gates."},
     {"name": "models", "description": "Model versions: compared, promoted, rolled back."},
 ]

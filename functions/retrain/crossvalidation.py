@@ -196,7 +196,7 @@ def _answer(head: Head, clips: Sequence[Clip], labels: Sequence[str]) -> tuple[S
     """A head's probabilities ``[clips, labels]``, and which answers it accepts ``[clips]``."""
     windows = np.concatenate([clip.embedding for clip in clips])
     clip = np.repeat(np.arange(len(clips)), [len(one.embedding) for one in clips])
-    probabilities = by_clip(head.probabilities(windows), clip)
+    probabilities = head.answers(clips)
     novelty = by_clip(head.novelty(windows), clip)
     thresholds = np.array([head.thresholds[label] for label in labels])
     return probabilities, accepted(probabilities, novelty, thresholds, head.novelty_threshold)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from earshot.application import MIN_RECORDINGS
 from earshot.errors import BadDataset
+from earshot.services.review import is_reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence, Set
@@ -46,6 +47,7 @@ class Clip:
     """A labelled clip: ``embedding`` ``[windows, dim]``; ``audio`` fetches it, None if gone.
 
     ``copies`` ``[any, dim]`` are windows of altered copies, learnt from and never judged by.
+    ``reviewed`` says that it came from the review queue.
     """
 
     sha256: str
@@ -54,6 +56,7 @@ class Clip:
     embedding: Samples
     audio: Callable[[], Waveform | None] = _no_audio
     copies: Samples | None = None
+    reviewed: bool = False
 
     @property
     def held_out(self) -> bool:
@@ -226,6 +229,7 @@ def from_samples(
                 group=sample.group,
                 embedding=embedding,
                 audio=partial(fetch, sample),
+                reviewed=is_reviewed(sample.key),
             )
         )
     return clips, notes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from earshot.answers import draw
 from earshot.detector import Detector, Hearing, open_session
 
 from retrain.export import head_of
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from earshot.bundle import Bundle
-    from earshot.recording import Samples
+    from earshot.recording import Answer, Samples
 
     from retrain.dataset import Clip
     from retrain.heads import Head
@@ -30,12 +31,15 @@ class Scores:
     """What an exported file answered.
 
     ``probabilities`` ``[clips, labels]``; ``accepted`` which answers passed their threshold;
+    ``novelty`` each clip's; ``windows`` the answers to one window for each label that a clip has;
     ``heard`` which clips came from audio; ``parity`` the largest difference between hearing a clip
     and its stored embedding.
     """
 
     probabilities: Samples
     accepted: list[bool]
+    novelty: list[float]
+    windows: list[list[Answer]]
     heard: list[bool]
     parity: float
 
@@ -48,6 +52,8 @@ def score(
     head = _Head(bundle)
     rows: list[list[float]] = []
     accepted: list[bool] = []
+    novelty: list[float] = []
+    windows: list[list[Answer]] = []
     heard: list[bool] = []
     from_audio, parity = 0, 0.0
     for number, clip in enumerate(clips):
@@ -67,9 +73,11 @@ def score(
         said = detector.judge(hearing, waveform.duration_s if waveform else 0.0)
         rows.append([said.probabilities[label] for label in bundle.card.labels])
         accepted.append(said.decision == "accepted")
+        novelty.append(said.novelty)
+        windows.append([answer for _, answer in draw(hearing, bundle.card, clip.sha256)])
         heard.append(waveform is not None)
         progress((number + 1) / len(clips))
-    return Scores(np.asarray(rows, dtype=np.float32), accepted, heard, parity)
+    return Scores(np.asarray(rows, dtype=np.float32), accepted, novelty, windows, heard, parity)
 
 
 def head_difference(bundle: Bundle, head: Head, clips: Sequence[Clip]) -> float:

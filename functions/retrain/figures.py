@@ -88,6 +88,40 @@ def measure(
     }
 
 
+def compare(
+    with_reviews: Samples,
+    without_reviews: Samples,
+    truth: Sequence[str],
+    groups: Sequence[str],
+    labels: Sequence[str],
+) -> dict[str, Any]:
+    """Accuracy, macro-F1 and ``per_label`` F1 of two classifiers' answers to the same clips.
+
+    Each with its ``difference`` and that one's ``interval``: the same recordings are drawn for
+    both (a paired bootstrap), so what is hard for both does not widen it.
+    """
+    both = [_Clips(asked, truth, groups, labels, None) for asked in (with_reviews, without_reviews)]
+    found = [clips.figures(clips.once()) for clips in both]
+    drawn = [clips.resampled() for clips in both]
+
+    def compared(name: str, label: int | None = None) -> dict[str, Any]:
+        column = slice(None) if label is None else (slice(None), label)
+        after, before = (float(one[name][column][0]) for one in found)
+        change = np.subtract(*(one[name][column] for one in drawn))
+        return {
+            "with_reviews": _value(after),
+            "without_reviews": _value(before),
+            "difference": _value(after - before),
+            "interval": _interval(change, after - before),
+        }
+
+    return {
+        "accuracy": compared("accuracy"),
+        "macro_f1": compared("macro_f1"),
+        "per_label": {label: compared("f1", n) for n, label in enumerate(labels)},
+    }
+
+
 def share(those: Sequence[bool], groups: Sequence[str]) -> dict[str, Any]:
     """What share of clips ``those`` are, with its interval by recording."""
     _, recording = np.unique(np.array(groups, dtype=str), return_inverse=True)

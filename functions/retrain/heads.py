@@ -59,8 +59,9 @@ class Head:
     ``layers`` are affine, with a rectifier between them. ``thresholds`` are the confidence from
     which a label is accepted, ``novelty_threshold`` the novelty up to which anything is.
     ``classifier`` is what was chosen; ``unseen_accuracy`` and ``unseen_accepted`` are
-    its share of right answers, and of accepted ones, over the folds of ``unseen_clips``; ``curve``
-    one row per candidate and fold.
+    its share of right answers, and of accepted ones, over the folds of ``unseen_clips``, and
+    ``unseen_answers`` ``[unseen_clips]`` the number of each one's label as it was answered;
+    ``curve`` one row per candidate and fold.
     """
 
     layers: Layers
@@ -72,6 +73,7 @@ class Head:
     unseen_clips: int
     unseen_accuracy: float
     unseen_accepted: float
+    unseen_answers: Numbers
     curve: list[Row]
 
     @property
@@ -82,6 +84,12 @@ class Head:
     def probabilities(self, embedding: Samples) -> Samples:
         """``[windows, dim]`` → ``[windows, labels]``."""
         return softmax(logits(self.layers, embedding))
+
+    def answers(self, clips: Sequence[Clip]) -> Samples:
+        """``[clips, labels]``: the mean over each clip's windows, as the detector answers."""
+        windows = np.concatenate([clip.embedding for clip in clips])
+        clip = np.repeat(np.arange(len(clips)), [len(one.embedding) for one in clips])
+        return by_clip(self.probabilities(windows), clip)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +114,9 @@ class _Clips:
         weights = [len(a) + COPY_WEIGHT * len(b) for a, b in pairs]
         number = {label: n for n, label in enumerate(labels)}
         y = np.array([number[clip.label] for clip in clips])
-        per_label = len(clips) / (len(labels) * np.bincount(y, minlength=len(labels)))
+        counts = np.bincount(y, minlength=len(labels))
+        # A label without clips is none to be shared with.
+        per_label = len(clips) / (np.count_nonzero(counts) * np.maximum(counts, 1))
         judged = np.repeat([n % 2 == 0 for n in range(len(parts))], [len(p) for p in parts])
         weight = np.repeat(per_label[y] / weights, sizes)
         return cls(
@@ -154,7 +164,7 @@ def _fit(
     parts: Sequence[int],
 ) -> Head:
     labels = dataset.labels
-    chosen = _at_most(dataset.training, max(FOLDS, CV_CLIPS // len(labels)))
+    chosen = judged_by(dataset)
     clips = _Clips.of(chosen, labels)
     if not standard(clips.windows.x)[1].any():
         raise BadDataset("All clips are the same to the backbone: nothing tells the labels apart.")
@@ -163,7 +173,7 @@ def _fit(
         [clips.windows.x[:0], *(clip.embedding for clip in dataset.background)]
     )
     truth = np.array([labels.index(clip.label) for clip in chosen])
-    folds = list(_folds(chosen, labels))
+    folds = list(folds_of(chosen, labels))
     curve: list[Row] = []
     steps = len(CANDIDATES) * len(folds) + 1
     unseen = [np.zeros((len(clips.clip), len(labels)), np.float32) for _ in CANDIDATES]
@@ -206,11 +216,17 @@ def _fit(
         classifier=candidate,
         unseen_clips=len(truth),
         unseen_accuracy=float((heard.argmax(axis=1) == truth).mean()),
+        unseen_answers=heard.argmax(axis=1),
         unseen_accepted=float(accepted(heard, strange, lowest, novelty_threshold).mean()),
         curve=curve,
     )
     progress(1.0, curve)
     return head
+
+
+def judged_by(dataset: Dataset) -> list[Clip]:
+    """The training clips that a head is chosen on, in the order of its ``unseen_answers``."""
+    return _at_most(dataset.training, max(FOLDS, CV_CLIPS // len(dataset.labels)))
 
 
 def refit(
@@ -259,7 +275,7 @@ def _at_most(clips: Sequence[Clip], per_label: int) -> list[Clip]:
     return chosen
 
 
-def _folds(clips: Sequence[Clip], labels: Sequence[str]) -> Iterator[Numbers]:
+def folds_of(clips: Sequence[Clip], labels: Sequence[str]) -> Iterator[Numbers]:
     """The clips of each fold; no recording is in two.
 
     A label with fewer recordings than folds is missing from some, which judge the others.

@@ -25,7 +25,7 @@ from earshot.errors import (
     RetrainInProgress,
     UnknownBackbone,
 )
-from earshot.runs import FAILED, PROMOTED, REJECTED
+from earshot.runs import FAILED, PROMOTED, REJECTED, SHADOWING
 from earshot.services.training import promoter
 
 from retrain import backbones, evaluation
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from earshot.bundle import Bundle
     from earshot.ledger import Ledger
-    from earshot.recording import Sample, Waveform
-    from earshot.registry import Champion
+    from earshot.pointer import Champion
+    from earshot.recording import Sample, Samples, Waveform
     from earshot.runs import Run
     from earshot.services import Services
 
@@ -97,6 +97,9 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
             run.run, worker, PROMOTED, stage="done", progress=1.0, version=promotion.version
         )
         return
+    if services.training.shadow_of(run):
+        _in_the_shadow(services, run, worker)
+        return
     champion = _champion(services)
     parent = champion.card.version if champion else None
     if run.version and run.version in services.registry.versions():
@@ -115,7 +118,7 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
         embedded_by,
         partial(_fetch, services),
         embed,
-        keep=lambda sample, rows: catalog.keep_embedding(sample, embedded_by, rows),
+        keep=partial(_keep, services, embedded_by),
     )
     seed = Seed.load(default_bundle / EMBEDDINGS_FILE, embedded_by)
     if not seed.clips and (default_bundle / EMBEDDINGS_FILE).is_file():
@@ -152,27 +155,52 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
 
 
 def _conclude(services: Services, run: Run, worker: str, pointer: Champion | None) -> None:
-    """End a run whose version is published: it is promoted if it passed its gates."""
+    """End a run whose version is published: it is promoted if it passed its gates.
+
+    Or compared with the champion before, if there is one and the deployment asks for that.
+    """
+    proves_itself = services.shadows.needed > 0 and run.parent is not None
     refused = [verdict["gate"] for verdict in run.gates if not verdict["passed"]]
     if refused:
         services.ledger.finish(run.run, worker, REJECTED, stage="done", progress=1.0)
         logger.info("Version %s is refused by %s.", run.version, ", ".join(refused))
         return
     try:
-        services.models.promote(run.version, pointer, by=promoter(run), reason=run.reason)
+        if proves_itself:
+            assert run.version
+            services.shadows.begin_beside(
+                pointer, run.version, promoter(run), run.reason, services.shadows.needed
+            )
+        else:
+            services.models.promote(run.version, pointer, by=promoter(run), reason=run.reason)
     except PromotionConflict as error:
         # A worker that was taken for dead may have woken up and promoted it.
-        if not services.training.promotion_of(run):
+        if not (services.training.promotion_of(run) or services.training.shadow_of(run)):
             _reject(services, run, worker, str(error))
             return
+    if proves_itself:
+        _in_the_shadow(services, run, worker)
+        return
     services.ledger.finish(run.run, worker, PROMOTED, stage="done", progress=1.0)
     logger.info("Version %s is promoted.", run.version)
+
+
+def _in_the_shadow(services: Services, run: Run, worker: str) -> None:
+    """End a run whose version hears along with the champion: a sweep says what comes of it."""
+    services.ledger.finish(run.run, worker, SHADOWING, stage="done", progress=1.0)
+    logger.info("Version %s has to prove itself beside the champion.", run.version)
 
 
 def _reject(services: Services, run: Run, worker: str, error: str) -> None:
     """End a run whose version came too late."""
     services.ledger.finish(run.run, worker, REJECTED, stage="done", progress=1.0, error=error)
     logger.info("Version %s is not promoted: %s", run.version, error)
+
+
+def _keep(services: Services, embedded_by: str, sample: Sample, rows: Samples) -> None:
+    """Keep a sample's new embedding, and let it be found by that."""
+    services.vectors.keep_sample(replace(sample, embedded_by=embedded_by, embedding=rows))
+    services.catalog.keep_embedding(sample, embedded_by, rows)
 
 
 def _with_copies(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrain import figures, heads
-from retrain.calibration import by_clip, log_loss
+from retrain.calibration import log_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,9 +74,7 @@ def _turn(group: str) -> bytes:
 
 def _asked(head: Head, dataset: Dataset) -> dict[str, Any]:
     held_out = dataset.held_out
-    windows = np.concatenate([clip.embedding for clip in held_out])
-    clip = np.repeat(np.arange(len(held_out)), [len(one.embedding) for one in held_out])
-    heard = by_clip(head.probabilities(windows), clip)
+    heard = head.answers(held_out)
     truth = np.array([dataset.labels.index(one.label) for one in held_out])
     right = figures.share((heard.argmax(axis=1) == truth).tolist(), [one.group for one in held_out])
     return {

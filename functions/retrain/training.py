@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from earshot.bundle import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, ModelCard
 from earshot.recording import now
 
-from retrain import evaluation, export, figures, heads, learning
+from retrain import evaluation, export, figures, heads, learning, projection
+from retrain.reviews import changed_by_reviews
 
 if TYPE_CHECKING:
     from earshot.application import Application
@@ -96,7 +97,7 @@ def train(
     scores = evaluation.score(
         bundle,
         dataset.held_out,
-        lambda share: progress("evaluating", 0.75 + 0.2 * share, head.curve),
+        lambda share: progress("evaluating", 0.75 + 0.1 * share, head.curve),
     )
     metrics = figures.measure(
         scores.probabilities,
@@ -106,6 +107,15 @@ def train(
         scores.accepted,
     )
     metrics["learning_curve"] = learning.learning_curve(dataset, head, backbone.parts)
+    metrics["reviews"] = changed_by_reviews(
+        dataset, head, application.min_recordings, backbone.parts
+    )
+    metrics["projection"] = projection.project(
+        dataset,
+        head,
+        backbone.parts,
+        lambda share: progress("evaluating", 0.85 + 0.1 * share, head.curve),
+    )
     metrics["cross_validation"] = {
         "accuracy": round(head.unseen_accuracy, 4),
         "accepted": round(head.unseen_accepted, 4),
@@ -152,10 +162,18 @@ def _evaluation(card: ModelCard, dataset: Dataset, scores: evaluation.Scores) ->
             "answer": card.labels[int(row.argmax())],
             "decision": "accepted" if accepted else "uncertain",
             "probabilities": [round(float(p), 6) for p in row],
+            "novelty": round(novelty, 6),
+            "windows": [[one.label, one.confidence, one.novelty, one.accepted] for one in windows],
             "heard_from": "audio" if heard else "embedding",
         }
-        for clip, row, accepted, heard in zip(
-            dataset.held_out, scores.probabilities, scores.accepted, scores.heard, strict=True
+        for clip, row, accepted, novelty, windows, heard in zip(
+            dataset.held_out,
+            scores.probabilities,
+            scores.accepted,
+            scores.novelty,
+            scores.windows,
+            scores.heard,
+            strict=True,
         )
     ]
     content = {"version": card.version, "labels": list(card.labels), "clips": clips}

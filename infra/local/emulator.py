@@ -268,6 +268,16 @@ def _import_cloudformation() -> None:
         importlib.import_module("moto.cloudformation.responses")
 
 
+def mend_moto() -> None:
+    """Let moto, in this process, be as AWS where Earshot would notice, and as quick as it can."""
+    DynamoDBBackend.transact_write_items = _transact_write_items_cheaply  # type: ignore[assignment]
+    FakeMultipart.__init__ = _begin_multipart_now  # type: ignore[assignment,method-assign]
+    S3Response.list_multipart_uploads = _list_multipart_uploads_truly  # type: ignore[assignment,method-assign]
+    S3Backend.delete_object = _delete_object_aloud  # type: ignore[assignment,method-assign]
+    _update_quickly()
+    _count_quickly()
+
+
 def serve(host: str, port: int, data: Path | None, region: str) -> None:
     """Serve until SIGTERM or SIGINT; with a folder, keep everything there."""
     keeper = None
@@ -278,12 +288,7 @@ def serve(host: str, port: int, data: Path | None, region: str) -> None:
     for chatty in ("moto", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     _import_cloudformation()
-    DynamoDBBackend.transact_write_items = _transact_write_items_cheaply  # type: ignore[assignment]
-    FakeMultipart.__init__ = _begin_multipart_now  # type: ignore[assignment,method-assign]
-    S3Response.list_multipart_uploads = _list_multipart_uploads_truly  # type: ignore[assignment,method-assign]
-    S3Backend.delete_object = _delete_object_aloud  # type: ignore[assignment,method-assign]
-    _update_quickly()
-    _count_quickly()
+    mend_moto()
     application = OneAtATime(DomainDispatcherApplication(create_backend_app), keeper, region)
     if keeper:
         threading.Thread(target=application.keep_messages_forever, daemon=True).start()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browsing import PATIENCE_MS, Site
-from conftest import DEFAULT_BUNDLE
+from browsing import PATIENCE_MS, Site, grave
+from conftest import DEFAULT_BUNDLE, clip
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -209,3 +210,47 @@ def test_a_version_that_cannot_serve_is_told(models: Page, site: Site, faults: l
     assert serving(site) == before
     assert [fault for fault in faults if "422" not in fault] == []
     faults.clear()
+
+
+def hear(site: Site, name: str) -> None:
+    """Have a sound predicted."""
+    request = urllib.request.Request(
+        f"{site.url}/predict", data=clip(name), headers={"Content-Type": "audio/wav"}
+    )
+    urllib.request.urlopen(request, timeout=60).close()
+
+
+def test_a_version_hears_along_and_stops_again(models: Page, site: Site) -> None:
+    before = serving(site)
+    models.get_by_role("button", name=f"Let {GOOD} hear along").click()
+    dialog = models.get_by_role("dialog", name="Hear along")
+    dialog.get_by_label("Reason, which the trail keeps").fill("is it as sure?")
+    dialog.get_by_label("Promote it after so many comparisons").fill("5000")
+    dialog.get_by_label("Your name").fill("Ada")
+    dialog.get_by_role("button", name="Hear along").click()
+    expect(dialog).to_be_hidden()
+    section = models.locator(".shadow")
+    expect(section).to_contain_text(f"{GOOD} hears 10% of what {before} hears")
+    expect(section).to_contain_text("5000 to go until it is promoted")
+    expect(line(models, GOOD)).to_contain_text("hears along")
+
+    # All of the traffic, so that it need not be waited for.
+    wish = {"reason": "all of it", "share": 1, "needed": 5000}
+    ask(site, f"/models/{GOOD}/shadow", wish)
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not ask(site, "/models")["shadow"]["compared"]:
+        assert time.monotonic() < deadline
+        hear(site, "siren")
+    expect(section.locator(".confusion .hit").first).to_be_visible()
+    expect(section).to_contain_text("100%")
+    assert grave(models) == []
+
+    section.get_by_role("button", name="Stop").click()
+    dialog = models.get_by_role("dialog", name="Stop")
+    dialog.get_by_label("Reason, which the trail keeps").fill("it was compared enough")
+    dialog.get_by_role("button", name="Stop").click()
+    expect(section).to_have_count(0)
+    expect(models.get_by_role("region", name="What heard along").first).to_contain_text(
+        "it was compared enough"
+    )
+    assert serving(site) == before

@@ -217,6 +217,66 @@ def test_what_cannot_be_heard_any_more_can_only_be_rejected(
     faults.clear()
 
 
+@pytest.mark.parametrize(
+    ("doubt", "said"),
+    [
+        ({"reason": "uncertain", "margin": 0.02, "novelty": 0.4}, "is nearly as likely"),
+        ({"reason": "uncertain", "margin": 0.4, "novelty": 0.9}, "not sure enough"),
+        ({"reason": "novel", "margin": 0.9, "novelty": 1.4}, "never heard the like"),
+        ({"reason": "disagreement", "margin": 0.9, "novelty": 0.4}, "Two models hear different"),
+        ({"reason": "drift", "margin": 0.9, "novelty": 0}, "ridge does not sound as it used to"),
+    ],
+)
+def test_why_it_is_asked_is_said_in_words(
+    page: Page, site: Site, asked: list[str], doubt: dict[str, Any], said: str
+) -> None:
+    assert asked
+    told = ask(site, "/review")
+    told["reviews"][0]["doubt"] |= doubt
+    page.route("**/review?*", lambda route: route.fulfill(json=told))
+    page.goto(f"{site.url}/#/review")
+    drawn(page)
+    guess = page.locator(".guess")
+    expect(guess).to_contain_text(said)
+    sounds = {0: None, 0.4: "sounds like what", 0.9: "at the edge of", 1.4: "like nothing"}
+    known = sounds[doubt["novelty"]]
+    if known:
+        expect(guess).to_contain_text(known)
+    else:
+        expect(guess).not_to_contain_text("learnt from")
+
+
+def test_a_list_is_worked_through_in_its_order(page: Page, site: Site, asked: list[str]) -> None:
+    assert asked
+    first, second, third, *_ = (told := ask(site, "/review"))["reviews"]
+    first["doubt"]["label"], second["doubt"]["label"], third["doubt"]["label"] = "abc"
+    lists = [{**told, "reviews": [first, second, third]}]
+    page.route("**/review?*", lambda route: route.fulfill(json=lists[-1]))
+
+    def take(route: Route) -> None:
+        # Asked again, the best of the noisy site would come before the next in turn.
+        lists.append({**told, "reviews": [third, second]})
+        route.fulfill(json=first)
+
+    page.route("**/review/*", take)
+    page.goto(f"{site.url}/#/review")
+    drawn(page)
+    expect(page.locator(".guess h2")).to_contain_text("guess: a")
+    with page.expect_response("**/review?*"):
+        page.keyboard.press("r")
+    expect(page.locator(".after")).to_contain_text("2 stretches wait")
+    expect(page.locator(".guess h2")).to_contain_text("guess: b")
+
+
+def test_one_can_look_at_what_waits_of_one_site(page: Page, site: Site, asked: list[str]) -> None:
+    page.goto(f"{site.url}/#/review?site=valley")
+    expect(page.locator("main")).to_contain_text("Only what comes from valley")
+    expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    page.get_by_role("link", name="All that waits").click()
+    expect(page.locator(".stage-card")).to_be_visible()
+    assert asked
+
+
 def test_when_all_is_said_nothing_waits_and_the_last_can_come_back(
     review: Page, site: Site
 ) -> None:

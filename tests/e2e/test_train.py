@@ -210,7 +210,9 @@ def test_a_training_is_asked_for_and_followed_to_its_verdict(train: Page, site: 
     for shown, gate in zip(gates.all(), found["gates"], strict=True):
         expect(shown).to_contain_text(gate["detail"])
         expect(shown).to_contain_text("passed" if gate["passed"] else "refused")
-    expect(run.locator(".chart canvas")).to_be_visible()
+    expect(run.locator(".curves .chart canvas")).to_be_visible()
+    expect(run).to_contain_text("No review has been learnt from.")
+    expect(run).to_contain_text(found["metrics"]["projection"]["sentence"])
     first = train.locator("table", has_text="Outcome").locator("tbody tr").first
     expect(first).to_contain_text("foxes at the gate")
     # What it made is a click away.

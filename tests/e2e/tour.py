@@ -41,6 +41,16 @@ def recordings(page: Page) -> None:
     expect(page.locator(".recording")).to_have_count(4)
 
 
+def search(page: Page) -> None:
+    """A siren's like among what was heard, the nearest with its clip."""
+    given(page)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "siren.wav", "mimeType": "audio/wav", "buffer": clip("siren", 7)}
+    )
+    page.get_by_role("button", name="Listen to siren").first.click()
+    drawn(page)
+
+
 def review(page: Page) -> None:
     """The least certain of what waits."""
     given(page)
@@ -150,6 +160,7 @@ def labels(page: Page) -> None:
 TOUR: dict[str, Callable[[Page], None]] = {
     "listen": listen,
     "recordings": recordings,
+    "search": search,
     "review": review,
     "train": train,
     "models": models,

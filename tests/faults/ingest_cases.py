@@ -9,7 +9,7 @@ from unittest import mock
 from conftest import clip
 from earshot.services import Services
 from earshot.services.occurrences import Wanted
-from usecase import UseCase, recording, standing, trained_once
+from usecase import UseCase, found_once, recording, standing, trained_once
 from world import World, handle
 
 
@@ -35,6 +35,7 @@ class Sample(Arrival):
 
     def check(self, world: World) -> None:
         assert standing(world) == {"siren": 1}
+        found_once(world, "samples/siren/a.wav")
 
 
 class SameSample(Arrival):
@@ -134,6 +135,7 @@ class Analysis(Arrival):
         alerts, _ = services.alerts.latest(None, None, "", 100)
         assert [one.label for one in alerts] == ["gunshot"]
         assert services.alerts.incidents.unpublished(100) == [], "every alert was told"
+        found_once(world, *["recordings/forest/a.wav"] * 5)
 
 
 class LongRecording(Analysis):

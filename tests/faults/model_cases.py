@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest import mock
 
 from conftest import clip
+from earshot.audio import decode
 from earshot.errors import PromotionConflict, RetrainInProgress
-from earshot.runs import PROMOTED
+from earshot.runs import PROMOTED, SHADOWING
 from earshot.services import Services
+from earshot.shadow import compared
 from injector import DEADLY
 from standins import publish, work
 from usecase import DAY_S, UseCase, trail, trained_once
@@ -90,6 +93,86 @@ class Train(UseCase):
         assert run.state == PROMOTED, run
         assert trail(world) == [(run.version, None, False)]
         assert services.registry.versions() == [run.version]
+
+
+class TrainForTheShadow(Train):
+    """A job whose challenger has to prove itself beside the champion first."""
+
+    name = "train for the shadow"
+
+    def act(self, services: Services) -> None:
+        super().act(replace(services, shadows=replace(services.shadows, needed=100)))
+
+    def repeat(self, services: Services) -> None:
+        try:
+            self.act(services)
+        except RetrainInProgress:
+            assert services.ledger.run(self.run).state == SHADOWING
+
+    def check(self, world: World) -> None:
+        services = world.use_cases(self.threshold)
+        run = services.ledger.run(self.run)
+        assert run.state == SHADOWING, run
+        pointer = services.registry.champion()
+        assert pointer
+        assert pointer.shadow
+        assert pointer.shadow.version == run.version
+        assert (pointer.history, pointer.shadows) == ((), ())
+
+
+class ShadowPromoted(UseCase):
+    """A challenger has proven itself: one sweep, or those that follow, put it into service."""
+
+    name = "promote a shadow"
+    run = ""
+
+    def prepare(self, world: World) -> None:
+        services = world.use_cases(self.threshold)
+        for version in ("v1", "v2"):
+            publish(services, version)
+        services.models.promote_by_hand("v1", "a person", "first")
+        self.run = services.training.request("by hand").run
+        services.ledger.claim(self.run, "a job")
+        services.ledger.report(self.run, "a job", version="v2")
+        begun = services.shadows.begin("v2", f"run {self.run}", "by hand", needed=3, share=1.0)
+        services.ledger.finish(self.run, "a job", SHADOWING)
+        heard = services.serving.detector().classify(decode(clip("siren")))
+        for _ in range(3):
+            services.statistics.count(heard, besides=compared(begun.shadow, heard, heard, 1.0))
+
+    def act(self, services: Services) -> None:
+        sweep(services, 0)
+
+    def check(self, world: World) -> None:
+        services = world.use_cases(self.threshold)
+        assert trail(world) == [("v2", "v1", False), ("v1", None, False)]
+        pointer = services.registry.champion()
+        assert pointer
+        assert pointer.shadow is None
+        assert [(one.version, one.promoted) for one in pointer.shadows] == [("v2", True)]
+        assert services.ledger.run(self.run).state == PROMOTED
+
+
+class RolledBack(UseCase):
+    """A new champion does far worse: one sweep, or those that follow, take it back once."""
+
+    name = "roll back by the sweep"
+
+    def prepare(self, world: World) -> None:
+        services = world.use_cases(self.threshold)
+        for version in ("v1", "v2"):
+            publish(services, version)
+            services.models.promote_by_hand(version, "a person", "a test")
+        heard = services.serving.detector().classify(decode(clip("siren")))
+        for _ in range(50):
+            services.statistics.count(replace(heard, model_version="v1", decision="accepted"))
+            services.statistics.count(replace(heard, model_version="v2", decision="uncertain"))
+
+    def act(self, services: Services) -> None:
+        sweep(services, 0)
+
+    def check(self, world: World) -> None:
+        assert trail(world) == [("v1", "v2", True), ("v2", "v1", False), ("v1", None, False)]
 
 
 class LostJob(Train):

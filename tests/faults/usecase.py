@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 
-from conftest import tape
+from conftest import clip, tape
 from earshot.audio import decode
+from earshot.index import Wanted
 from earshot.services import Services
 from injector import FAULTS, Fault
 from world import World
@@ -72,6 +73,12 @@ def trail(world: World) -> list[tuple[str | None, str | None, bool]]:
     champion = world.use_cases(MANY).registry.champion()
     history = champion.history if champion else ()
     return [(one.version, one.previous, one.rollback) for one in history]
+
+
+def found_once(world: World, *keys: str) -> None:
+    """A search finds these, and nothing else."""
+    found = world.use_cases(MANY).search.by_sound(clip("siren"), Wanted(), 100)
+    assert sorted(one.key for one in found.matches) == sorted(keys)
 
 
 def trained_once(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
+from drift_cases import WatchDrift
 from ingest_cases import (
     Analysis,
     Crossing,
@@ -15,8 +16,19 @@ from ingest_cases import (
     SameSample,
     Sample,
 )
-from model_cases import LostJob, Promote, Publish, RollBack, Sweep, Train
+from model_cases import (
+    LostJob,
+    Promote,
+    Publish,
+    RollBack,
+    RolledBack,
+    ShadowPromoted,
+    Sweep,
+    Train,
+    TrainForTheShadow,
+)
 from people_cases import Ask, Classify, CompleteUpload, Decision, TakeIn, Undo
+from search_cases import Pack, PackedBefore
 from usecase import UseCase
 
 USE_CASES: tuple[type[UseCase], ...] = (
@@ -40,8 +52,14 @@ USE_CASES: tuple[type[UseCase], ...] = (
     Promote,
     RollBack,
     Train,
+    TrainForTheShadow,
     LostJob,
+    ShadowPromoted,
+    RolledBack,
     Sweep,
+    WatchDrift,
+    Pack,
+    PackedBefore,
 )
 # What may come out of a use case under a fault, besides Earshot's own errors.
 OF_THE_WORLD = (BotoCoreError, ClientError)

@@ -68,6 +68,9 @@ def test_functions_and_job_are_told_the_same(deployed: Deployed) -> None:
         "EARSHOT_RETRAIN_THRESHOLD": "7",
         "EARSHOT_RELOAD_S": "30",
         "EARSHOT_BACKBONE": "",
+        "EARSHOT_SHADOW_PREDICTIONS": "0",
+        "EARSHOT_SHADOW_SHARE": "0.1",
+        "EARSHOT_AUTOMATIC_ROLLBACK": "on",
     }
     assert Path(expected["EARSHOT_APPLICATION"]).is_file()
     functions, jobs = deployed.stack.functions, deployed.stack.jobs

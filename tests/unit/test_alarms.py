@@ -98,6 +98,8 @@ def test_whatever_needs_somebody_has_an_alarm() -> None:
         "TableThrottlesAlarm": [
             ("AWS/DynamoDB", "WriteThrottleEvents", {"TableName": {"Ref": "Table"}})
         ],
+        "DriftAlarm": [(OURS, "DriftTold", {"service": "sweep"})],
+        "RolledBackAlarm": [(OURS, "ModelsRolledBack", {"service": "sweep"})],
         "RefusedBundlesAlarm": [(OURS, "RefusedBundles", {"service": "predict"})],
         "TrainingFailedAlarm": [
             (OURS, "RunsFailed", {}),
@@ -233,6 +235,10 @@ def test_the_functions_tell_what_the_alarms_listen_for() -> None:
     assert "``RefusedBundles``" in (predict.telemetry.__doc__ or "")
     assert "``RunsEnded``" in (ingest.telemetry.__doc__ or "")
     assert "RunsEnded" in COUNTED.values()
+    assert "``ModelsRolledBack``" in (ingest.telemetry.__doc__ or "")
+    assert COUNTED["rolled_back"] == "ModelsRolledBack"
+    assert "``DriftTold``" in (ingest.telemetry.__doc__ or "")
+    assert COUNTED["drift_told"] == "DriftTold"
     functions = TEMPLATE["Resources"]
     for function, service in (("PredictFunction", "predict"), ("SweepFunction", "sweep")):
         variables = functions[function]["Properties"]["Environment"]["Variables"]

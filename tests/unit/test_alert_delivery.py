@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 
 import pytest
-from earshot.events import DetectionAlert
+from earshot.events import DetectionAlert, DriftDetected
 from test_template import RESOURCES, TEMPLATE, statements
 
 from ingest.delivery import TIMEOUT
@@ -38,6 +38,21 @@ def test_alerts_go_to_the_topic_and_with_an_address_to_the_webhook() -> None:
         "AlertWebhookRule", "AlertQueue", "AlertQueuePolicy", "WebhookFunction", "WebhookLogs",
         "WebhookRole",
     }  # fmt: skip
+
+
+def test_drift_goes_to_the_topic_in_words() -> None:
+    rule = RESOURCES["DriftTopicRule"]["Properties"]
+    assert rule["EventPattern"] == {"source": ["earshot"], "detail-type": [DriftDetected.name]}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Ref": "AlertTopic"}
+    assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["AlertDeadLetters", "Arn"]}
+    paths = target["InputTransformer"]["InputPathsMap"]
+    named = {field.name for field in fields(DriftDetected)}
+    assert {path.removeprefix("$.detail.") for path in paths.values()} <= named
+    assert set(re.findall(r"<(\w+)>", target["InputTransformer"]["InputTemplate"])) == set(paths)
+    policy = RESOURCES["AlertTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    allowed = [one["Condition"]["ArnEquals"]["aws:SourceArn"] for one in policy]
+    assert {"Fn::GetAtt": ["DriftTopicRule", "Arn"]} in allowed
 
 
 def test_an_alert_is_tried_for_an_hour_and_then_somebody_is_told() -> None:

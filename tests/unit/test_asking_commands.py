@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 from shell import Shell, problem
 
 from infra.local.sounds.surveillance import SOUNDS
+from predict.schemas.lessons import PROJECTION, REVIEWS
 
 # --- predict -----------------------------------------------------------------------------------
 
@@ -142,6 +143,28 @@ def test_a_version_is_shown_promoted_and_rolled_back(
     assert earshot("models", "rollback").code == 2
 
 
+def test_a_version_hears_along_and_stops(
+    earshot: Shell, api: TestClient, default_bundle: Bundle, services: Services
+) -> None:
+    card = replace(default_bundle.card, version="v2")
+    services.registry.publish(card, {"model.onnx": default_bundle.model})
+    begun = earshot("models", "shadow", "v2", "--reason", "to see", "--needed", 5, "--share", 1)
+    assert begun.out.strip() == "v2 hears along: 0 of 0 alike, 5 to go."
+    for _ in range(2):
+        api.post("/predict", content=clip("siren"))
+    listed = earshot("models", "list").out
+    assert "v2 hears along: 1 of 1 alike, 4 to go." in listed
+    assert "~" in next(line for line in listed.splitlines() if "v2" in line)
+    assert earshot("models", "unshadow", "--reason", "enough").out.strip() == (
+        "v2 hears along no more"
+    )
+    ended = earshot("models", "unshadow", "--reason", "enough")
+    assert (ended.code, ended.err.partition(":")[0]) == (1, "no_shadow")
+    (past,) = services.registry.champion().shadows  # type: ignore[union-attr]
+    assert past.began_by.endswith("(earshot)")
+    assert past.began_by == past.ended_by
+
+
 def test_a_rollback_says_which_champion_it_saw(earshot: Shell) -> None:
     asked: list[Any] = []
 
@@ -206,6 +229,20 @@ def test_a_training_is_waited_for_and_its_end_told(earshot: Shell, end: str, cod
     assert f"run-1 is {end}" in done.out
     assert "won 3, lost 1" in done.out
     assert ("error: too little" in done.out) == (end == "failed")
+
+
+def test_a_run_tells_what_reviews_changed_and_what_to_collect(earshot: Shell) -> None:
+    owl = {"recordings": 7, "f1": 0.6, "curve": [], "more": [], "sentence": "It cannot."}
+    labels = {**PROJECTION["labels"], "owl": owl}
+    metrics = {"reviews": REVIEWS, "projection": {**PROJECTION, "labels": labels}}
+    run = states("promoted")[-1] | {"metrics": metrics}
+    earshot.answers(lambda _: httpx2.Response(200, json=run))
+    shown = " ".join(earshot("runs", "run-1").out.split())
+    assert f"reviews {REVIEWS['sentence']}" in shown
+    assert f"to collect {PROJECTION['sentence']}" in shown
+    assert "siren │ 62 │ 0.897 │ 10 │ F1 +0.01 (0.00 to 0.03)" in shown
+    assert "│ │ │ │ 20 │ F1 +0.02 (0.00 to 0.05)" in shown
+    assert "owl │ 7 │ 0.600 │ - │ cannot be told" in shown
 
 
 def test_waiting_outlives_a_network_that_does_not(earshot: Shell) -> None:

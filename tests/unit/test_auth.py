@@ -66,7 +66,7 @@ def needed(method: str, path: str) -> Scope | None:
     """
     if path in {"/", "/health", *DOCUMENTS}:
         return None
-    if method == "GET" or path == "/predict":
+    if method == "GET" or path in {"/predict", "/search"}:
         return "predict"
     return "admin" if path.startswith(("/models/", "/alerts/")) else "write"
 

@@ -142,7 +142,7 @@ def test_a_sample_is_billed_as_it_is_taken_in(aws: Aws, services: Services, mete
     assert meter.n["writes"] == of.SAMPLE_WRITES
     assert meter.n["reads"] <= of.SAMPLE_READS
     assert meter.n["gets"] == of.SAMPLE_GETS
-    assert "puts" not in meter.n
+    assert meter.n["puts"] == of.SAMPLE_PUTS
 
 
 def test_a_recording_is_billed_no_less_than_it_takes(
@@ -157,7 +157,7 @@ def test_a_recording_is_billed_no_less_than_it_takes(
     reviews = len(services.reviews.waiting(10))
     assert detections == 2
     billed = of.RECORDING_WRITES + detections * of.DETECTION_WRITES
-    assert meter.n["writes"] <= billed + 4 * reviews
+    assert meter.n["writes"] <= billed + 6 * reviews
     assert meter.n["reads"] <= of.RECORDING_READS + detections
     assert meter.n["gets"] <= of.RECORDING_GETS + 1
     assert meter.n["puts"] <= of.RECORDING_PUTS + (detections + reviews) * of.DETECTION_PUTS + 4
@@ -169,8 +169,16 @@ def test_a_sweep_that_finds_nothing_is_billed_as_it_looks(services: Services, me
     services.sweep.run()
     assert meter.n["reads"] <= of.SWEEP_READS
     assert meter.n["writes"] == of.SWEEP_WRITES
-    assert "puts" not in meter.n
-    assert "gets" not in meter.n
+    assert meter.n["puts"] == of.SWEEP_LISTS
+    assert meter.n["gets"] <= of.SWEEP_GETS
+
+
+def test_a_look_for_drift_is_billed_as_it_looks(services: Services, meter: Meter) -> None:
+    services.statistics.totals()
+    meter.n.clear()
+    services.drift.watch()
+    assert meter.n.keys() == {"reads"}
+    assert meter.n["reads"] <= of.DRIFT_READS
 
 
 def test_every_metric_is_billed() -> None:

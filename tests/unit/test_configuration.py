@@ -38,6 +38,35 @@ def test_a_deployment_may_choose_its_backbone() -> None:
     assert chosen.backbone == "mn04"
 
 
+def test_how_a_challenger_comes_into_service_need_not_be_said() -> None:
+    plain = Settings.from_environment(ENVIRONMENT)
+    assert (plain.shadow_predictions, plain.shadow_share) == (0, 0.1)
+    assert plain.automatic_rollback
+    told = Settings.from_environment(
+        ENVIRONMENT
+        | {
+            "EARSHOT_SHADOW_PREDICTIONS": "500",
+            "EARSHOT_SHADOW_SHARE": "0.5",
+            "EARSHOT_AUTOMATIC_ROLLBACK": "off",
+        }
+    )
+    assert (told.shadow_predictions, told.shadow_share) == (500, 0.5)
+    assert not told.automatic_rollback
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("SHADOW_PREDICTIONS", value) for value in ("", "-1", "2.5", "many")),
+        *(("SHADOW_SHARE", value) for value in ("", "0", "1.1", "nan", "all")),
+        *(("AUTOMATIC_ROLLBACK", value) for value in ("", "true", "ON")),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(name: str, value: str) -> None:
+    with pytest.raises(BadSettings, match=f"EARSHOT_{name}"):
+        Settings.from_environment(ENVIRONMENT | {f"EARSHOT_{name}": value})
+
+
 @pytest.mark.parametrize("name", ENVIRONMENT)
 def test_a_missing_setting_is_named(name: str) -> None:
     with pytest.raises(BadSettings, match=name):

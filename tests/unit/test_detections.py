@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from earshot.detections import CLEAR_MARGIN, DOUBTS_AN_HOUR, MOST_DOUBTS, detect, doubts, select
+from earshot.detections import (
+    CLEAR_MARGIN,
+    DOUBTS_AN_HOUR,
+    MOST_DOUBTS,
+    detect,
+    doubt,
+    doubts,
+    select,
+)
 from earshot.detector import Hearing
 from earshot.errors import UnknownLabel
 from earshot.recording import Detections
@@ -132,6 +140,57 @@ def test_what_is_clear_is_not_asked_about(card: ModelCard) -> None:
     assert detect(close, card, 4.0, "casual")
     (one,) = doubts(close, card, 4.0)
     assert one.margin < CLEAR_MARGIN
+
+
+def test_one_label_does_not_take_all_that_an_hour_may_ask(card: ModelCard) -> None:
+    hearing = heard(*((SIREN, 0.3 + n / 1000) for n in range(20)), (GUNSHOT, 0.36))
+    assert [one.label for one in doubts(hearing, card, 84.0)] == ["siren", "gunshot", "siren"]
+
+
+def test_a_sure_answer_to_something_never_heard_is_asked_about_among_the_torn(
+    card: ModelCard,
+) -> None:
+    novel = heard((GUNSHOT, 0.97), novelty=1.5)
+    torn = heard(*((SIREN, 0.42 + n / 100) for n in range(10)))
+    both = Hearing(
+        *(
+            np.concatenate([a, b])
+            for a, b in [
+                (torn.starts, novel.starts + 40.0),
+                (torn.probabilities, novel.probabilities),
+                (torn.embeddings, novel.embeddings),
+                (torn.novelty, novel.novelty),
+            ]
+        )
+    )
+    asked = doubts(both, card, 44.0)
+    assert {one.start_s: one.reason for one in asked}[40.0] == "novel"
+    assert {one.reason for one in asked} == {"novel", "uncertain"}
+    assert [one.novelty for one in asked if one.start_s == 40.0] == [1.5]
+
+
+def test_novelty_is_told_as_a_share_of_what_is_accepted(card: ModelCard) -> None:
+    hearing = heard((SIREN, 0.3), novelty=1.0)
+    (one,) = doubts(hearing, replace(card, novelty_threshold=2.0), 4.0)
+    assert (one.novelty, one.reason) == (0.5, "uncertain")
+    # A model that accepts nothing at all does not divide by it.
+    (one,) = doubts(hearing, replace(card, novelty_threshold=0.0), 4.0)
+    assert np.isfinite(one.novelty)
+
+
+def test_disagreements_are_asked_about_whatever_they_are_worth(card: ModelCard) -> None:
+    hearing = heard((SIREN, 0.99), *((SIREN, 0.3 + n / 1000) for n in range(20)), hop_s=2.0)
+    disagreement = doubt(hearing, card, 44.0, 0, "disagreement")
+    asked = doubts(hearing, card, 44.0, (disagreement,))
+    assert asked[0] == disagreement
+    assert (disagreement.reason, disagreement.start_s, disagreement.label) == (
+        "disagreement",
+        0.0,
+        "siren",
+    )
+    # They are among those of the hour, and share no audio with others.
+    assert [one.start_s for one in asked] == [0.0, 4.0, 8.0]
+    assert len(doubts(hearing, card, 44.0, (disagreement,) * 9)) == DOUBTS_AN_HOUR
 
 
 def test_detections_are_chosen_by_label_and_confidence(card: ModelCard) -> None:

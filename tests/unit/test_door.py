@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from conftest import REPOSITORY, Aws, clip, encode, pcm
+from earshot.essentials import Essentials
 from earshot.settings import Settings
 from earshot.wiring import wire
 from fastapi.testclient import TestClient
@@ -32,8 +33,12 @@ OWN = ("processing_ms", "timestamp", "request_id")
 
 @pytest.fixture
 def door(aws: Aws) -> TestClient:
+    return TestClient(open_door(), raise_server_exceptions=False)
+
+
+def open_door() -> Door:
     settings = Settings.from_environment()
-    return TestClient(Door(settings, boto3.client), raise_server_exceptions=False)
+    return Door(settings, boto3.client, Essentials.wire(settings, boto3.client))
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def test_it_asks_for_tokens_as_the_api_does(
     assert services.tokens
     _, right = services.tokens.create("somebody", "predict")
     headers = {"authorization": given.replace("right", right)} if given else {}
-    plain = TestClient(Door(settings, boto3.client))
+    plain = TestClient(open_door())
     whole = TestClient(create_app(services))
     answers = [
         one.post("/predict", content=clip("siren"), headers=headers) for one in (plain, whole)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import clip
+from earshot.drift import Shift
+from earshot.driftlog import DriftReport, SiteDrift
 from earshot.serving import Serving
 from fastapi.testclient import TestClient
 from prometheus_client.openmetrics.parser import (
@@ -144,6 +147,30 @@ def test_prometheus_reads_the_same_figures(
     assert samples["earshot_training_threshold_samples",] == 5
     assert samples["process_cpu_seconds_total",] > 0
     assert samples["process_resident_memory_bytes",] > 0
+
+
+def test_drift_is_told_to_people_and_to_prometheus(client: TestClient, services: Services) -> None:
+    assert client.get("/metrics").json()["drift"] is None
+    shift = Shift(live=96, reference=80, p=0.0002, more_novel=0.87, surer=0.38)
+    labels = {"siren": shift, "gunshot": Shift(live=2, reference=14)}
+    first, last = "2026-11-14T05:00:00.000Z", "2026-11-20T21:00:00.000Z"
+    since = "2026-11-19T00:03:58.000Z"
+    drifts = SiteDrift(
+        "ridge", "drifting", 96, first, last, 0.04, 0.4, 0.05, since, shift, labels, ("siren",)
+    )
+    few = SiteDrift("/predict", "too_few", 3, first, last, 0.04, 0.4, 0.05)
+    report = DriftReport(
+        "2026-11-21", "2026-11-21T00:04:11.000Z", "compared", "v", 7, 0.01, 20, (drifts, few)
+    )
+    services.drift.log.keep(report)
+    found = client.get("/metrics").json()["drift"]
+    assert found == json.loads(json.dumps(asdict(report)))
+    text = client.get("/metrics", headers={"accept": "text/plain"}).text
+    assert 'earshot_drifting{site="ridge"} 1.0' in text
+    assert 'earshot_drifting{site="/predict"} 0.0' in text
+    assert 'earshot_drift_answers{site="/predict"} 3.0' in text
+    assert 'earshot_drift_p{site="ridge"} 0.0002' in text
+    assert 'earshot_drift_p{site="/predict"}' not in text
 
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"

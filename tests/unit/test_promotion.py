@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import DEFAULT_BUNDLE, Aws
-from earshot import registry
+from earshot import pointer as pointers
 from earshot.errors import PromotionConflict, RetrainInProgress
-from earshot.registry import Champion, Promotion
+from earshot.pointer import Champion, Promotion
 from earshot.serving import Serving
 from fastapi.testclient import TestClient
 from hypothesis import given
@@ -241,7 +241,7 @@ def test_a_promotion_whose_answer_was_lost_and_that_was_overtaken_is_still_one(
 
 
 def test_the_trail_is_bounded(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "REMEMBERED", 4)
+    monkeypatch.setattr(pointers, "REMEMBERED", 4)
     for n in range(6):
         promote(client, VERSIONS[n % 3])
     history = client.get("/models").json()["history"]
@@ -345,7 +345,7 @@ def test_a_job_that_began_before_cannot_promote_after_a_rollback(
 def test_a_duplicate_of_a_finished_run_promotes_nothing_however_long_ago_it_was(
     client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "REMEMBERED", 2)
+    monkeypatch.setattr(pointers, "REMEMBERED", 2)
     run = services.training.request("a test")
     services.ledger.claim(run.run, "worker")
     services.models.promote("v1", None, by=f"run {run.run}", reason=run.reason)

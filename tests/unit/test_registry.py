@@ -9,7 +9,8 @@ from conftest import DEFAULT_BUNDLE, Aws
 from earshot import registry as module
 from earshot.bundle import CARD_FILE, MODEL_FILE, Bundle
 from earshot.errors import BadBundle, ModelNotFound, NoModel, PromotionConflict
-from earshot.registry import POINTER, Registry
+from earshot.pointer import POINTER
+from earshot.registry import Registry
 from earshot.serving import Serving
 
 if TYPE_CHECKING:

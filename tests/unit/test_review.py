@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from conftest import Aws, clip, tape
 from earshot.audio import decode
-from earshot.logbook import Logbook
+from earshot.docket import Docket
 from earshot.store import Store
 from fastapi.testclient import TestClient
 
@@ -49,7 +49,9 @@ def samples(services: Services, aws: Aws) -> list[str]:
     return [one["Key"] for one in listed]
 
 
-def test_the_least_certain_comes_first(client: TestClient, waiting: list[dict[str, Any]]) -> None:
+def test_the_least_certain_comes_first_and_says_why(
+    client: TestClient, waiting: list[dict[str, Any]]
+) -> None:
     first, second = waiting
     assert (first["doubt"]["start_s"], second["doubt"]["start_s"]) == (28.0, 32.0)
     assert first["doubt"]["margin"] < second["doubt"]["margin"]
@@ -57,8 +59,35 @@ def test_the_least_certain_comes_first(client: TestClient, waiting: list[dict[st
     assert first["doubt"]["label"] == max(
         first["doubt"]["probabilities"], key=first["doubt"]["probabilities"].get
     )
+    assert first["doubt"]["reason"] == "uncertain"
+    assert 0 < first["doubt"]["novelty"] < 2
     assert first["verdict"] is None
     assert client.get("/review?limit=1").json()["reviews"] == [first]
+
+
+def test_what_comes_from_a_site_that_drifts_says_so_while_it_does(
+    client: TestClient, services: Services, waiting: list[dict[str, Any]]
+) -> None:
+    first = waiting[0]
+    services.reviews.favour({"ridge"})
+    assert [one["doubt"]["reason"] for one in queue(client)] == ["drift", "drift"]
+    said = client.post(f"/review/{first['review']}", json={"verdict": "reject"}).json()
+    assert said["doubt"] == first["doubt"]
+    assert [one["review"] for one in queue(client)] == [waiting[1]["review"]]
+    services.reviews.favour([])
+    assert queue(client) == waiting[1:]
+
+
+def test_one_can_ask_for_a_site_or_a_label(
+    client: TestClient, waiting: list[dict[str, Any]]
+) -> None:
+    for query, found in [
+        ("site=ridge", waiting),
+        ("label=casual&site=ridge", waiting),
+        ("site=valley", []),
+        ("label=siren", []),
+    ]:
+        assert client.get(f"/review?{query}").json()["reviews"] == found
 
 
 def test_one_can_listen_before_one_judges(
@@ -175,7 +204,7 @@ def test_nothing_is_waiting_by_another_id(client: TestClient) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "review_not_found")
 
 
-@pytest.mark.parametrize(("of", "what"), [(Store, "write"), (Logbook, "close")])
+@pytest.mark.parametrize(("of", "what"), [(Store, "write"), (Docket, "close")])
 def test_what_was_interrupted_waits_and_the_same_answer_ends_it(
     client: TestClient,
     services: Services,

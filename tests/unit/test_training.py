@@ -17,6 +17,7 @@ from earshot.audio import decode
 from earshot.bundle import Bundle
 from earshot.detector import Detector
 from earshot.errors import RetrainInProgress
+from earshot.evaluation import read
 from earshot.recording import Waveform
 from earshot.runs import Run
 from earshot.services import Services
@@ -96,6 +97,16 @@ def test_what_is_exported_is_what_was_fitted(
     clips = json.loads(made.files["evaluation.json"])["clips"]
     right = np.mean([one["answer"] == one["label"] for one in clips])
     assert right == pytest.approx(card.metrics["accuracy"], abs=1e-4)
+    # What live sounds are compared with is what the file itself says of the held-out ones.
+    reference = read(made.files["evaluation.json"]).reference
+    assert reference is not None
+    assert {one.label for one in reference.clips} == {one["answer"] for one in clips}
+    detector = Detector(Bundle(card, made.files["model.onnx"]))
+    heard = {one.sha256: one.audio() for one in sounds}
+    said = [detector.classify(waveform) for one in clips if (waveform := heard[one["sha256"]])]
+    novelties = [one["novelty"] for one in clips]
+    assert novelties == pytest.approx([one.novelty for one in said], abs=1e-3)
+    assert len(reference.windows) >= len({one.novelty for one in reference.windows}) > 0
 
 
 def request(services: Services) -> Run:
@@ -207,6 +218,20 @@ def test_nothing_to_learn_from_fails_with_its_reason(
     assert done.state == "failed"
     assert "two labels" in str(done.error)
     assert services.catalog.standing().active_run is None
+
+
+def test_the_very_first_model_has_nobody_to_prove_itself_beside(
+    aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARSHOT_DEFAULT_BUNDLE", str(tmp_path / "none"))
+    monkeypatch.setenv("EARSHOT_SHADOW_PREDICTIONS", "50")
+    services = wire(Settings.from_environment(), boto3.client)
+    drop_sounds(services, aws, LABELS, range(16))
+    run = request(services)
+    work(services, tmp_path / "none", run.run, "worker")
+    done = services.ledger.run(run.run)
+    assert done.state == "promoted"
+    assert services.serving.detector().card.version == done.version
 
 
 def test_a_fault_of_the_world_leaves_the_run_to_the_next_attempt(

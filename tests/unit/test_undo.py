@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Aws, tape
+from earshot.docket import Docket
 from earshot.errors import ReviewConflict
-from earshot.logbook import Logbook
 from earshot.services.review import MOST_UNDONE
 from earshot.store import Store
 from fastapi.testclient import TestClient
@@ -160,7 +160,7 @@ def fail(*_: object) -> None:
 
 
 @pytest.mark.parametrize("then", [UNDO, {"verdict": "confirm"}])
-@pytest.mark.parametrize(("of", "what"), [(Logbook, "take_back"), (Store, "remove")])
+@pytest.mark.parametrize(("of", "what"), [(Docket, "take_back"), (Store, "remove")])
 def test_what_was_interrupted_the_same_call_ends_and_so_does_the_next_verdict(
     client: TestClient,
     services: Services,
@@ -192,7 +192,7 @@ def test_what_was_interrupted_the_same_call_ends_and_so_does_the_next_verdict(
         assert len(queue(client)) == 1
 
 
-@pytest.mark.parametrize(("of", "what"), [(Store, "write"), (Logbook, "close")])
+@pytest.mark.parametrize(("of", "what"), [(Store, "write"), (Docket, "close")])
 def test_a_verdict_that_was_interrupted_can_be_taken_back(
     client: TestClient,
     aws: Aws,
@@ -222,7 +222,7 @@ def after(method: Callable[..., Any], happens: Callable[[], None]) -> Callable[.
     return then
 
 
-@pytest.mark.parametrize(("of", "what"), [(Logbook, "decide"), (Store, "write")])
+@pytest.mark.parametrize(("of", "what"), [(Docket, "decide"), (Store, "write")])
 def test_who_is_slow_to_judge_leaves_nothing_of_a_verdict_that_was_taken_back(
     services: Services,
     aws: Aws,
@@ -257,7 +257,7 @@ def test_who_is_slow_to_undo_takes_nothing_of_the_next_verdict(
     def decide() -> None:
         services.reviews.decide(review, "confirm", None, "Bob")
 
-    monkeypatch.setattr(Logbook, "take_back", after(Logbook.take_back, decide))
+    monkeypatch.setattr(Docket, "take_back", after(Docket.take_back, decide))
     services.reviews.undo(review, None, "Ada")
     stands = services.reviews.decide(review, "confirm", None, "whoever repeats it")
     assert stands.reviewed_by == "Bob"
@@ -284,7 +284,7 @@ def test_who_has_read_it_before_it_was_taken_back_changes_nothing(
 
     if late == "undo":
         reviews.decide(review, "reject", None, "Bob")
-    monkeypatch.setattr(Logbook, "review", after(Logbook.review, others))
+    monkeypatch.setattr(Docket, "review", after(Docket.review, others))
     if late == "decide":
         with pytest.raises(ReviewConflict, match="Bob took its verdict back"):
             reviews.decide(review, "reject", None, "Ada")

@@ -38,7 +38,7 @@ def metrics(
     services: UseCases,
     accept: Annotated[str, Header(include_in_schema=False)] = JSON,
 ) -> schemas.Metrics | Response:
-    """Totals, labels, versions, days, hours, confidence, latency, the latest ones, the process.
+    """Totals, labels, versions, days, hours, confidence, latency, the latest, drift, the process.
 
     As JSON; in Prometheus' text format for those whose `Accept` prefers `text/plain` or
     `application/openmetrics-text`, as Prometheus' does.
@@ -47,6 +47,7 @@ def metrics(
     if media_type != JSON:
         return _prometheus(services, media_type)
     report = services.statistics.report()
+    drift = services.drift.latest()
     totals = report.totals
     return schemas.Metrics(
         totals=_totals(totals),
@@ -63,6 +64,7 @@ def metrics(
         confidence=_confidence(totals.confidence),
         latency_ms=_latency(totals.latency_ms),
         recent=[schemas.Recent(**vars(recent)) for recent in report.recent],
+        drift=schemas.Drift.model_validate(drift, from_attributes=True) if drift else None,
         process=_process(),
     )
 

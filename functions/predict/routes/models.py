@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from earshot import errors
 from earshot.bundle import ModelCard
-from fastapi import APIRouter, Path
+from earshot.pointer import PastShadow
+from fastapi import APIRouter, Path, Query
 
 from predict.auth import Caller
 from predict.manual import responses
@@ -14,7 +15,8 @@ from predict.requests import UseCases
 from predict.schemas import models as schemas
 
 if TYPE_CHECKING:
-    from earshot.registry import Promotion
+    from earshot.pointer import Promotion, Shadow
+    from earshot.services import Services
 
 router = APIRouter(tags=["models"])
 
@@ -32,12 +34,19 @@ Version = Annotated[
 def models(services: UseCases) -> schemas.Models:
     """The latest versions with their held-out figures, and who served when, and why."""
     found = services.models.listing()
-    history = [_promotion(one) for one in found.pointer.history] if found.pointer else []
+    pointer = found.pointer
+    history = [_promotion(one) for one in pointer.history] if pointer else []
+    shadow = pointer.shadow if pointer else None
     return schemas.Models(
         champion=history[0] if history else None,
         models=[_row(card, card.version == found.champion) for card in found.cards],
         unreadable=found.unreadable,
         history=history,
+        shadow=_comparison(services, shadow) if shadow else None,
+        shadows=[
+            schemas.PastShadow.model_validate(one, from_attributes=True)
+            for one in (pointer.shadows if pointer else ())
+        ],
     )
 
 
@@ -81,7 +90,7 @@ def promote(
     champion = services.models.promote_by_hand(
         version, caller or wish.by, wish.reason, wish.expected
     )
-    return _promotion(champion) if champion else None
+    return _promotion(champion) if champion and champion.history else None
 
 
 @router.post(
@@ -102,6 +111,84 @@ def rollback(
     back once however often the call is repeated.
     """
     return _promotion(services.models.roll_back(caller or wish.by, wish.reason, wish.expected))
+
+
+@router.get(
+    "/models/{version}/shadow",
+    responses=responses(errors.NoShadow),
+)
+def shadow(services: UseCases, version: Version) -> schemas.Comparison:
+    """What a version said, and the champion, the last time that it heard along."""
+    return _comparison(services, services.shadows.of_version(version))
+
+
+@router.post(
+    "/models/{version}/shadow",
+    responses=responses(errors.ModelNotFound, errors.PromotionConflict, errors.PromotionRefused),
+)
+def begin_shadow(
+    services: UseCases, caller: Caller, version: Version, wish: schemas.ShadowRequest
+) -> schemas.Comparison:
+    """Let a version hear along with the champion, in the place of one that does.
+
+    Nobody gets its answers; what both say is counted. A promotion ends it.
+    """
+    begun = services.shadows.begin(
+        version, caller or wish.by, wish.reason, wish.needed, wish.share, wish.expected
+    )
+    return _comparison(services, begun)
+
+
+@router.delete("/models/shadow", responses=responses(errors.NoShadow))
+def end_shadow(
+    services: UseCases,
+    caller: Caller,
+    reason: Annotated[
+        str,
+        Query(min_length=1, max_length=500, pattern=r"\S", examples=["it is too slow"]),
+    ],
+    by: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=500,
+            pattern=r"\S",
+            description="Who asks for it; with a token, it is the token's name.",
+        ),
+    ] = "api",
+    expected: Annotated[
+        str | None,
+        Query(max_length=100, description="The challenger that you have seen."),
+    ] = None,
+) -> schemas.PastShadow:
+    """Let the challenger hear no more; what was counted stays."""
+    ended = services.shadows.end(caller or by, reason, expected)
+    return schemas.PastShadow.model_validate(ended, from_attributes=True)
+
+
+def _comparison(services: Services, shadow: Shadow) -> schemas.Comparison:
+    found = services.shadows.comparison(shadow)
+    uncertain, challenger_uncertain = found.uncertain
+    ended = shadow if isinstance(shadow, PastShadow) else None
+    return schemas.Comparison(
+        **schemas.Shadow.model_validate(shadow, from_attributes=True).model_dump(),
+        compared=found.compared,
+        agreed=found.agreed,
+        still_needed=max(shadow.needed - found.compared, 0),
+        failed=found.failed,
+        uncertain=uncertain,
+        challenger_uncertain=challenger_uncertain,
+        mean_ms=found.mean_ms,
+        against=found.against(shadow.needed),
+        pairs=[
+            schemas.Pair(champion=mine, challenger=its, count=n)
+            for (mine, its), n in found.labels.items()
+        ],
+        ended_at=ended.ended_at if ended else None,
+        ended_by=ended.ended_by if ended else None,
+        why=ended.why if ended else None,
+        promoted=ended.promoted if ended else False,
+    )
 
 
 def _promotion(promotion: Promotion) -> schemas.Promotion:

@@ -50,4 +50,6 @@ def runs(services: UseCases) -> schemas.Runs:
 @router.get("/retrain/{run}", responses=responses(errors.RunNotFound))
 def run(services: UseCases, run: RunId) -> schemas.Run:
     """One run: stage, progress, learning curve, metrics, and the verdict of each gate."""
-    return schemas.Run(**asdict(services.ledger.run(run)))
+    found = services.ledger.run(run)
+    fates = [schemas.Fate(**asdict(fate)) for fate in services.training.fates(found)]
+    return schemas.Run(**asdict(found), fates=fates)

@@ -9,6 +9,7 @@ from earshot.errors import BadKey, ClipNotFound, ReviewConflict, ReviewNotFound,
 from fastapi import APIRouter, Path, Query, Response
 
 from predict.auth import Caller
+from predict.lists import OfLabel, OfSite
 from predict.manual import responses
 from predict.requests import UseCases
 from predict.schemas import review as schemas
@@ -29,13 +30,21 @@ Id = Annotated[
 
 @router.get("/review")
 def queue(
-    services: UseCases, limit: Annotated[int, Query(ge=1, le=100, description="How many.")] = 20
+    services: UseCases,
+    site: OfSite = None,
+    label: OfLabel = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many.")] = 20,
 ) -> schemas.Queue:
-    """Stretches of recordings that wait for a person, the least certain first."""
+    """Stretches of recordings that wait for a person, those that teach most first.
+
+    What models disagree on comes first, then what comes from a site that drifts; the others by how
+    uncertain or novel they are, spread over labels and sites. Work through what you got in its
+    order before you ask again: each answer begins with the best.
+    """
     return schemas.Queue(
         reviews=[
             schemas.Review.model_validate(review, from_attributes=True)
-            for review in services.reviews.waiting(limit)
+            for review in services.reviews.waiting(limit, site, label)
         ],
         reviewed=services.reviews.reviewed(),
     )

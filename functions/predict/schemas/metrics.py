@@ -66,8 +66,55 @@ EXAMPLE: dict[str, Any] = {
             "model_version": "20261121-101500-3f1c22ab",
             "duration_s": 4.0,
             "processing_ms": 4.1,
+            "novelty": 0.917,
         }
     ],
+    "drift": {
+        "day": "2026-11-21",
+        "at": "2026-11-21T00:04:11.000Z",
+        "state": "compared",
+        "version": "20261121-101500-3f1c22ab",
+        "days": 7.0,
+        "false_alarms": 0.01,
+        "min_units": 20,
+        "sites": [
+            {
+                "site": "ridge",
+                "state": "drifting",
+                "units": 96,
+                "first": "2026-11-14T05:00:00.000Z",
+                "last": "2026-11-20T21:00:00.000Z",
+                "label_mix": 0.041,
+                "uncertain": 0.396,
+                "reference_uncertain": 0.048,
+                "since": "2026-11-19T00:03:58.000Z",
+                "all": {
+                    "live": 96,
+                    "reference": 80,
+                    "p": 0.0002,
+                    "more_novel": 0.87,
+                    "surer": 0.38,
+                },
+                "labels": {
+                    "gunshot": {
+                        "live": 2,
+                        "reference": 14,
+                        "p": None,
+                        "more_novel": None,
+                        "surer": None,
+                    },
+                    "siren": {
+                        "live": 94,
+                        "reference": 66,
+                        "p": 0.0002,
+                        "more_novel": 0.87,
+                        "surer": 0.38,
+                    },
+                },
+                "drifting": ["siren"],
+            }
+        ],
+    },
     "process": {"uptime_s": 86.2, "cpu_s": 3.1, "rss_mb": 171.3, "peak_rss_mb": 174.0},
 }
 
@@ -160,6 +207,64 @@ class Recent(BaseModel):
     model_version: str
     duration_s: float
     processing_ms: float
+    novelty: float | None = Field(
+        description="How far it is from what was learnt; null for one of an earlier release."
+    )
+
+
+class Shift(BaseModel):
+    """Live answers of a label, or of all, beside the version's answers to its held-out clips."""
+
+    live: int = Field(description="How many independent answers were heard.")
+    reference: int = Field(description="How many there are to compare with.")
+    p: float | None = Field(
+        description="The probability of so much difference by chance, adjusted for all tests of "
+        "the site; null when there are too few."
+    )
+    more_novel: float | None = Field(
+        description="The share of pairs of one label in which the live one is more novel; 0.5 is "
+        "no shift."
+    )
+    surer: float | None = Field(description="The same of the confidence.")
+
+
+class SiteDrift(BaseModel):
+    """How a site sounds beside what the model was judged by."""
+
+    site: str = Field(description="`/predict` for what was sent to the API.")
+    state: Literal["drifting", "steady", "too_few"]
+    units: int = Field(
+        description="Independent answers: of recordings one for each label and hour."
+    )
+    first: str = Field(description="When the first of them was heard, UTC, ISO 8601.")
+    last: str
+    label_mix: float = Field(
+        description="Population stability index of how often labels are answered; beside 0.25 and "
+        "more, something else is heard. It raises no alarm."
+    )
+    uncertain: float = Field(description="The share that is below its label's threshold.")
+    reference_uncertain: float = Field(description="The same among the held-out clips.")
+    since: str | None = Field(description="When it was first found to drift.")
+    all: Shift | None = Field(description="Null when there are too few answers.")
+    labels: dict[str, Shift]
+    drifting: list[str] = Field(description="The labels that differ by themselves.")
+
+
+class Drift(BaseModel):
+    """Whether what was heard of late still sounds as what the model was judged by."""
+
+    day: str = Field(description="The UTC day that it was looked at.")
+    at: str
+    state: Literal["compared", "no_model", "no_reference"] = Field(
+        description="`no_reference`: the version is of an earlier release; train one."
+    )
+    version: str | None
+    days: float = Field(description="So many of a site's last days are looked at.")
+    false_alarms: float = Field(
+        description="The probability of an alarm on a day on which nothing has changed, at most."
+    )
+    min_units: int
+    sites: list[SiteDrift] = Field(description="Those that drift first; 200 at most.")
 
 
 class Process(BaseModel):
@@ -192,4 +297,5 @@ class Metrics(BaseModel):
         description="Predictions of the last 24 hours, at most 32, the newest first: the last of a "
         "process that has them one by one; of many at once some are missing."
     )
+    drift: Drift | None = Field(description="As it was last looked at; null while nothing was.")
     process: Process

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from predict.schemas.numbers import Whole
+
 PROMOTION: dict[str, Any] = {
     "version": "20261121-101500-3f1c22ab",
     "previous": None,
@@ -13,6 +15,41 @@ PROMOTION: dict[str, Any] = {
     "promoted_by": "mara",
     "reason": "hears the new sirens",
     "rollback": False,
+}
+SHADOW: dict[str, Any] = {
+    "version": "20261122-101500-8d01aa3e",
+    "began_at": "2026-11-22T10:15:09.626Z",
+    "began_by": "run 20261122-101500-9d57c2",
+    "reason": "25 new samples reached the threshold of 25",
+    "needed": 500,
+    "share": 0.1,
+}
+PAST_SHADOW: dict[str, Any] = {
+    **SHADOW,
+    "ended_at": "2026-11-23T08:20:00.114Z",
+    "ended_by": "sweep",
+    "why": "It is unsure of 92 of 500 sounds, the champion of 31: more than 5% more.",
+    "promoted": False,
+}
+COMPARISON: dict[str, Any] = {
+    **SHADOW,
+    "compared": 212,
+    "agreed": 205,
+    "still_needed": 288,
+    "failed": 0,
+    "uncertain": 14,
+    "challenger_uncertain": 11,
+    "mean_ms": 3.1,
+    "against": None,
+    "pairs": [
+        {"champion": "casual", "challenger": "casual", "count": 190},
+        {"champion": "casual", "challenger": "siren", "count": 7},
+        {"champion": "siren", "challenger": "siren", "count": 15},
+    ],
+    "ended_at": None,
+    "ended_by": None,
+    "why": None,
+    "promoted": False,
 }
 CARD: dict[str, Any] = {
     "version": "20261121-101500-3f1c22ab",
@@ -74,6 +111,58 @@ class Promotion(BaseModel):
     rollback: bool
 
 
+class Shadow(BaseModel):
+    """A challenger that hears what the champion hears, and whose answers nobody gets."""
+
+    model_config = ConfigDict(json_schema_extra={"example": SHADOW})
+
+    version: str
+    began_at: str
+    began_by: str
+    reason: str
+    needed: int = Field(description="Comparisons after which it is promoted; 0 for never.")
+    share: float = Field(description="Of all traffic, that it hears; 0 to 1.")
+
+
+class PastShadow(Shadow):
+    """A challenger that hears along no more."""
+
+    model_config = ConfigDict(json_schema_extra={"example": PAST_SHADOW})
+
+    ended_at: str
+    ended_by: str
+    why: str
+    promoted: bool
+
+
+class Pair(BaseModel):
+    """How often the champion heard the one label, and the challenger the other."""
+
+    champion: str
+    challenger: str
+    count: int
+
+
+class Comparison(Shadow):
+    """What a champion and its challenger said to the same sounds: requests and recordings."""
+
+    model_config = ConfigDict(json_schema_extra={"example": COMPARISON})
+
+    compared: int
+    agreed: int = Field(description="Those of them that both gave one label.")
+    still_needed: int
+    failed: int = Field(description="What the challenger failed at, and the champion did not.")
+    uncertain: int = Field(description="The champion's uncertain answers among those compared.")
+    challenger_uncertain: int = Field(description="The challenger's.")
+    mean_ms: float | None = Field(description="What the challenger takes for one sound.")
+    against: str | None = Field(description="Why it would not be promoted.")
+    pairs: list[Pair]
+    ended_at: str | None = Field(description="Null while it hears along.")
+    ended_by: str | None
+    why: str | None
+    promoted: bool
+
+
 class Models(BaseModel):
     """The latest versions, the newest first, and who served when."""
 
@@ -102,6 +191,8 @@ class Models(BaseModel):
                 ],
                 "unreadable": {},
                 "history": [PROMOTION],
+                "shadow": COMPARISON,
+                "shadows": [PAST_SHADOW],
             }
         }
     )
@@ -114,6 +205,10 @@ class Models(BaseModel):
     )
     history: list[Promotion] = Field(
         description="The latest hundred promotions and rollbacks, the newest first."
+    )
+    shadow: Comparison | None = Field(description="The challenger that hears along, if one does.")
+    shadows: list[PastShadow] = Field(
+        description="The latest hundred that heard along, the newest first."
     )
 
 
@@ -206,4 +301,33 @@ class PromotionRequest(BaseModel):
         default=None,
         max_length=100,
         description="The champion that you have seen: 409 when it is another by now.",
+    )
+
+
+class ShadowRequest(PromotionRequest):
+    """Let a version hear along with the champion."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "reason": "is it as sure in the rain?",
+                "by": "mara",
+                "needed": 500,
+                "share": 0.1,
+            }
+        }
+    )
+
+    needed: Whole = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000,
+        description="Comparisons after which it is promoted, if nothing speaks against it; 0 for "
+        "never: it only hears along.",
+    )
+    share: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Of all traffic, that it hears; null for the deployment's own (ShadowShare).",
     )

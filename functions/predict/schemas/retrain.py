@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from predict.schemas.lessons import PROJECTION, REVIEWS, Projection, Reviews
 from predict.schemas.numbers import Whole
 
 RUN: dict[str, Any] = {
@@ -24,13 +25,33 @@ class RunSummary(BaseModel):
     """A training run in the list."""
 
     run: str
-    state: Literal["requested", "running", "promoted", "rejected", "failed"]
+    state: Literal["requested", "running", "shadowing", "promoted", "rejected", "failed"]
     reason: str
     requested_at: str
     finished_at: str | None
     stage: str
     progress: float = Field(description="From 0 to 1.")
     version: str | None
+
+
+class Fate(BaseModel):
+    """What became of a run's version after it was judged, by whose hand, and why."""
+
+    became: Literal["shadowing", "dismissed", "promoted", "taken back"]
+    at: str
+    by: str
+    reason: str
+
+
+class Metrics(BaseModel):
+    """The figures of a run's version, as its card has them, but for what is large."""
+
+    model_config = ConfigDict(extra="allow")
+
+    reviews: Reviews | None = Field(default=None, description="What reviews changed.")
+    projection: Projection | None = Field(
+        default=None, description="What more recordings would bring."
+    )
 
 
 class Run(RunSummary):
@@ -45,7 +66,13 @@ class Run(RunSummary):
                 "parent": "20261120-141649-96b43310",
                 "error": None,
                 "curve": [{"recordings": 344, "clips": 397, "accuracy": 0.9639}],
-                "metrics": {"clips": 83, "accuracy": 0.9639, "ece": 0.0278},
+                "metrics": {
+                    "clips": 83,
+                    "accuracy": 0.9639,
+                    "ece": 0.0278,
+                    "reviews": REVIEWS,
+                    "projection": PROJECTION,
+                },
                 "gates": [
                     {
                         "gate": "calibration",
@@ -54,6 +81,14 @@ class Run(RunSummary):
                     }
                 ],
                 "notes": [],
+                "fates": [
+                    {
+                        "became": "promoted",
+                        "at": "2026-11-21T10:15:09.626Z",
+                        "by": "run 20261121-101500-9d57c2",
+                        "reason": "25 new samples reached the threshold of 25",
+                    }
+                ],
             }
         }
     )
@@ -63,9 +98,14 @@ class Run(RunSummary):
     parent: str | None
     error: str | None
     curve: list[dict[str, Any]] = Field(description="One row per candidate and fold.")
-    metrics: dict[str, Any]
+    metrics: Metrics
     gates: list[dict[str, Any]] = Field(description="What each gate said.")
     notes: list[str]
+    fates: list[Fate] = Field(
+        default=[],
+        description="What became of its version: in the shadow, promoted, taken back; the oldest "
+        "first.",
+    )
 
 
 class Runs(BaseModel):

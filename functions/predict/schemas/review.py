@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from predict.schemas.models import Words
 
 Verdict = Literal["confirm", "correct", "reject"]
+Reason = Literal["disagreement", "drift", "uncertain", "novel"]
 
 REVIEW: dict[str, Any] = {
     "review": "51c0a7e2f39d8b64",
@@ -27,6 +28,8 @@ REVIEW: dict[str, Any] = {
             "gunshot": 0.41,
             "siren": 0.05,
         },
+        "novelty": 0.71,
+        "reason": "uncertain",
     },
     "model_version": "20261121-101500-3f1c22ab",
     "queued_at": "2026-11-21T10:15:01.456Z",
@@ -50,7 +53,7 @@ REVIEW: dict[str, Any] = {
 
 
 class Doubt(BaseModel):
-    """A stretch of a recording that the model is not sure of."""
+    """A stretch of a recording that is worth a person's time."""
 
     start_s: float = Field(description="From the recording's start.")
     end_s: float
@@ -58,6 +61,15 @@ class Doubt(BaseModel):
     confidence: float = Field(description="The guess's probability.")
     margin: float = Field(description="By how much it exceeds the next label's: 0 is least sure.")
     probabilities: dict[str, float]
+    novelty: float = Field(
+        description="How far it is from all that the model learnt from; above 1 it accepts no "
+        "answer. 0 where a release before this was not asked."
+    )
+    reason: Reason = Field(
+        description="`uncertain`: two labels are close. `novel`: it is like little that was "
+        "learnt, however sure the answer. `disagreement`: a model in the shadow hears something "
+        "else. `drift`: its site does not sound as it used to."
+    )
 
 
 class TakenBack(BaseModel):
@@ -99,7 +111,7 @@ class Review(BaseModel):
 
 
 class Queue(BaseModel):
-    """What waits for a person, the least certain first."""
+    """What waits for a person, what teaches most first."""
 
     model_config = ConfigDict(
         json_schema_extra={

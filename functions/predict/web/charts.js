@@ -16,10 +16,11 @@ const PATHS = {
  * `{ label, values, colour, kind, dash }`: null among `values` is a gap, `colour` a custom property
  * as "--tone-0", `kind` one of "line", "bars", "points". `show` writes a y value, `showX` an
  * x value, `showTick` one on the axis, where it is shorter. `range` fixes the y axis, for example
- * [0, 1]. `sentence` says what the chart tells.
+ * [0, 1]. `band` are the numbers of two series, the upper first, between which is shaded.
+ * `sentence` says what the chart tells.
  */
 export function Chart({
-  title, sentence, x, categories = null, series, range = null, height = 200,
+  title, sentence, x, categories = null, series, range = null, band = null, height = 200,
   show = (value) => (value == null ? "–" : value.toLocaleString()), showX = null, showTick = null,
 }) {
   const frame = useRef(null);
@@ -33,7 +34,7 @@ export function Chart({
   useEffect(() => {
     if (!width) return undefined;
     chart.current = new uPlot(
-      options({ width, height, across, series, categories, range, show, nameX: showTick ?? nameX }),
+      options({ width, height, across, series, categories, range, band, show, nameX: showTick ?? nameX }),
       [across, ...series.map((one) => one.values)], frame.current,
     );
     return () => chart.current.destroy();
@@ -63,7 +64,7 @@ export function Chart({
     </figure>`;
 }
 
-function options({ width, height, across, series, categories, range, show, nameX }) {
+function options({ width, height, across, series, categories, range, band, show, nameX }) {
   const soft = ink("--soft");
   const axis = {
     stroke: soft, font: "12px Atkinson, sans-serif", ticks: { stroke: ink("--line"), width: 1, size: 4 },
@@ -81,6 +82,8 @@ function options({ width, height, across, series, categories, range, show, nameX
       { ...axis, ...some, values: (_, splits) => splits.map((at) => nameX(at)), size: 28, grid: { show: false } },
       { ...axis, size: 52, values: (_, splits) => splits.map(show) },
     ],
+    // uPlot counts the x axis as its first series.
+    bands: band ? [{ series: band.map((n) => n + 1), fill: ink("--accent-soft") }] : [],
     series: [{}, ...series.map(({ label, colour = FIRST, kind = "line", dash }) => ({
       label, dash, stroke: ink(colour), width: kind === "bars" ? 0 : 2, paths: PATHS[kind],
       fill: kind === "bars" ? ink(colour) : undefined,

@@ -4,6 +4,7 @@ import { html, useState } from "./dom.js";
 import { count, percent, seconds, words } from "./format.js";
 import { Icon } from "./icons.js";
 import { Label } from "./parts.js";
+import { link } from "./router.js";
 
 const AT_ONCE = 50;
 
@@ -41,9 +42,13 @@ function Row({ row, look, isOpen, toggle }) {
         ${about && html`<span class="about-row small">${about}</span>`}
       </div>
       ${isOpen && clip && html`<div class="clip"><${Clip} path=${clip} name=${`${words(one.label)}, ${when}`} height=${140}
-        look=${look} segmentsOf=${(duration) => within(one, clip, duration)} /></div>`}
+        look=${look} segmentsOf=${(duration) => within(one, clip, duration)} />
+        <p class="small"><a href=${like(one, clip)}>Find more like this</a></p></div>`}
     </li>`;
 }
+
+/** The address that searches by a detection, whose recording its clip names. */
+const like = (one, clip) => link("search", [], { recording: clip.split("/")[2], start_s: one.peak_s ?? one.start_s });
 
 /** Where a detection lies in its clip, whose name tells where that starts: "…-000031.000-000037.000.flac". */
 function within(one, path, duration) {

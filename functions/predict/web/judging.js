@@ -5,19 +5,24 @@ import { useEffect, useRef, useState } from "./dom.js";
 import { usePoll } from "./poll.js";
 
 const AT_ONCE = 100;
+// So many are judged in the order they came in: each list begins with the best, not with another kind.
+const BATCH = 20;
 const AHEAD = 3;
 const KEPT = 8;
 
 /**
+ * What waits, or of that what comes from a `site` or was guessed to be a `label`:
  * `{ current, sound, waits, reviewed, done, problem, isAll, isLost, say, undo, again }`.
  *
  * `say(verdict, label)` goes on at once and tells the API meanwhile; what it refuses comes back with
  * its `problem`. `undo()` takes back the last of `done`. `sound` is a promise of the decoded clip.
  */
-export function useJudging() {
-  const { data, problem, again } = usePoll((signal) => get(withQuery("/review", { limit: AT_ONCE }), { signal }), [], { every: 3000 });
+export function useJudging({ site, label } = {}) {
+  const wanted = withQuery("/review", { limit: AT_ONCE, site, label });
+  const { data, problem, again } = usePoll((signal) => get(wanted, { signal }), [wanted], { every: 3000 });
   const [state, setState] = useState({ front: null, done: [], problem: null });
   const clips = useRef(new Map());
+  const batch = useRef([]);
   const latest = useRef(state);
   const change = (what) => {
     latest.current = { ...latest.current, ...what };
@@ -26,7 +31,7 @@ export function useJudging() {
 
   const { front, done } = state;
   const over = new Set(done.map((one) => one.review.review));
-  const listed = (data?.reviews ?? []).filter((one) => !over.has(one.review));
+  const listed = inTurn(batch, (data?.reviews ?? []).filter((one) => !over.has(one.review)));
   // What one listens to stays, though something less certain may come in.
   const kept = front && !over.has(front.review) ? listed.find((one) => one.review === front.review) ?? front : null;
   const queue = kept ? [kept, ...listed.filter((one) => one.review !== kept.review)] : listed;
@@ -74,6 +79,18 @@ export function useJudging() {
     reviewed: data?.reviewed ?? null, done,
     problem: state.problem ?? problem, isLost: Boolean(problem),
   };
+}
+
+/** What waits of the batch, in its order, and then the rest; the next batch when there is none. */
+function inTurn(batch, waiting) {
+  const found = new Map(waiting.map((one) => [one.review, one]));
+  let left = batch.current.filter((review) => found.has(review));
+  if (!left.length) {
+    left = [...found.keys()].slice(0, BATCH);
+    batch.current = left;
+  }
+  const isLeft = new Set(left);
+  return [...left.map((review) => found.get(review)), ...waiting.filter((one) => !isLeft.has(one.review))];
 }
 
 /** The decoded clip of a review, fetched once; the last few are kept for who takes back. */

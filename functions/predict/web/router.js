@@ -5,6 +5,7 @@ import { useEffect, useState } from "./dom.js";
 export const PAGES = [
   { path: "listen", title: "Listen", load: () => import("./pages/listen.js") },
   { path: "recordings", title: "Recordings", load: () => import("./pages/recordings.js") },
+  { path: "search", title: "Search", load: () => import("./pages/search.js") },
   { path: "review", title: "Review", load: () => import("./pages/review.js") },
   { path: "train", title: "Train", load: () => import("./pages/train.js") },
   { path: "models", title: "Models", load: () => import("./pages/models.js") },

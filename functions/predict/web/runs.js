@@ -3,9 +3,11 @@ import { get, post } from "./api.js";
 import { Chart } from "./charts.js";
 import { announce, html, useEffect, useState } from "./dom.js";
 import { count, moment, percent, seconds } from "./format.js";
+import { Outlook, Reviews } from "./lessons.js";
 import { Empty, Trouble, Waiting } from "./parts.js";
 import { usePoll } from "./poll.js";
 import { link } from "./router.js";
+import { Fates } from "./shadow.js";
 
 const STAGES = {
   requested: "Asked for", collecting: "Collecting samples", fitting: "Fitting", exporting: "Exporting",
@@ -13,6 +15,7 @@ const STAGES = {
 };
 const STATES = {
   requested: "waits for a worker", running: "under way", promoted: "promoted", rejected: "not promoted", failed: "failed",
+  shadowing: "proves itself beside the champion",
 };
 const GATES = {
   not_worse: "Not worse than the champion",
@@ -106,11 +109,14 @@ function Found({ run, isLatest }) {
     </div>
     ${!isOver && html`<${Progress} run=${run} />`}
     ${run.error && html`<p class="trouble">${run.error}</p>`}
+    ${run.fates.length > 0 && html`<${Fates} fates=${run.fates} />`}
     ${run.gates.length > 0 && html`<${Gates} run=${run} />`}
     <div class="curves">
       ${run.curve.length > 0 && html`<${Candidates} rows=${run.curve} taken=${run.metrics.cross_validation?.classifier} />`}
       ${run.metrics.learning_curve?.length > 1 && html`<${LearningCurve} rows=${run.metrics.learning_curve} />`}
     </div>
+    ${run.metrics.reviews && html`<${Reviews} found=${run.metrics.reviews} />`}
+    ${run.metrics.projection && html`<${Outlook} found=${run.metrics.projection} />`}
     ${run.notes.length > 0 && html`<details><summary>${count(run.notes.length, "note")}</summary>
       <ul class="plain small">${run.notes.map((note) => html`<li key=${note}>${note}</li>`)}</ul></details>`}`;
 }

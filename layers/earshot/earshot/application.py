@@ -53,12 +53,44 @@ class AlertRule:
 
 
 @dataclass(frozen=True)
+class DriftRule:
+    """How drift is looked for: whether what is heard still sounds as what was learnt.
+
+    The last ``days`` that a site was heard on are looked at, if they have ``min_units`` independent
+    answers. When nothing has changed anywhere, a day raises a false alarm with a probability of
+    ``false_alarms`` at most. ``retrain``: whether drift asks for a training.
+    """
+
+    days: float = 7.0
+    false_alarms: float = 0.01
+    min_units: int = 20
+    retrain: bool = False
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("days", 0.04, 90),
+            ("false_alarms", 1e-4, 0.5),
+            ("min_units", 5, 1_000),
+        ):
+            value = getattr(self, name)
+            # To Python true is a number, too.
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not low <= value <= high:
+                raise BadApplication(
+                    f"drift: {name} must be a number from {low:g} to {high:g}, not {value!r}."
+                )
+        if not isinstance(self.retrain, bool):
+            raise BadApplication(f"drift: retrain must be true or false, not {self.retrain!r}.")
+
+
+@dataclass(frozen=True)
 class Application:
     """Labels and the way of listening.
 
     ``open_labels``: whether a label that is not in ``labels`` may be added by a sample.
     ``alert_labels``: labels that must not be missed.
     ``alerts``: what somebody is told of; None for a rule for each of ``alert_labels``.
+    ``drift``: how it is told that what is heard sounds otherwise than what was learnt.
     ``silence_label``: what silence is taught as, so that a dead microphone raises no alarm.
     ``min_recordings``: a label with fewer to learn from is reported and left out of a training.
     ``descriptions``: a label in words, for people.
@@ -76,6 +108,7 @@ class Application:
     backbone: str
     alert_labels: tuple[str, ...] = ()
     alerts: tuple[AlertRule, ...] | None = None
+    drift: DriftRule = DriftRule()
     open_labels: bool = False
     silence_label: str | None = None
     min_recordings: int = MIN_RECORDINGS
@@ -173,6 +206,8 @@ class Application:
         try:
             if "alerts" in content:
                 content["alerts"] = tuple(AlertRule(**rule) for rule in content["alerts"])
+            if "drift" in content:
+                content["drift"] = DriftRule(**content["drift"])
             return cls(name=path.stem, **content, examples=_examples(path))
         except TypeError as error:
             raise BadApplication(f"{path}: {error}.") from error

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from earshot.detector import accepted
 from earshot.errors import UnknownLabel
+from earshot.ranking import PENALTY, rank, why
 from earshot.recording import Detection, Detections, Doubt
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from earshot.bundle import ModelCard
     from earshot.detector import Hearing
-    from earshot.recording import Samples
+    from earshot.recording import Reason, Samples
+
+    Numbers = np.ndarray[Any, np.dtype[Any]]
 
 # So many windows of each hour go into the review queue at most, and so many of one recording: a
 # long one has more to teach, but one noisy night must not bury all others.
@@ -29,6 +32,8 @@ DOUBTS_AN_HOUR = 3
 MOST_DOUBTS = 24
 # From this margin on, an answer that is accepted is not worth a person's time.
 CLEAR_MARGIN = 0.5
+# A model that accepts next to nothing: novelty is told in shares of this, not of zero.
+LEAST_NOVELTY = 0.01
 
 
 def detect(
@@ -96,38 +101,54 @@ def summarise(
     )
 
 
-def doubts(hearing: Hearing, card: ModelCard, duration_s: float) -> tuple[Doubt, ...]:
-    """The windows that the model is least sure of, the least sure first; none overlap.
+def doubts(
+    hearing: Hearing, card: ModelCard, duration_s: float, first: tuple[Doubt, ...] = ()
+) -> tuple[Doubt, ...]:
+    """The windows that are worth most to ask about, the best first; none overlap.
 
-    DOUBTS_AN_HOUR for each hour that was begun, and MOST_DOUBTS in all.
+    DOUBTS_AN_HOUR for each hour that was begun, and MOST_DOUBTS in all. Those of ``first`` are
+    among them whatever they are worth.
 
-    Sureness is the margin between the two best labels (margin sampling: Scheffer, Decomain and
-    Wrobel, 2001; Settles, Active Learning Literature Survey, 2009, section 3.1). Asked about are
-    windows that are not accepted, and those with less than CLEAR_MARGIN.
+    Asked about are windows that are not accepted, too novel ones among them however sure the
+    answer, and those with a margin of less than CLEAR_MARGIN. They are chosen as ``ranking`` says,
+    spread over labels: one that was chosen makes others of its label less welcome.
     """
-    ranked = np.sort(hearing.probabilities, axis=1)
-    margins = ranked[:, -1] - ranked[:, -2]
+    best, margins, novelty = _answers(hearing, card)
     unsure = ~_accepted(hearing, card) | (margins < CLEAR_MARGIN)
+    ranks = map(rank, margins.tolist(), novelty.tolist())
+    cost = np.where(unsure, np.fromiter(ranks, float, len(margins)), np.inf)
+    labels, ends = np.array(card.labels)[best], hearing.starts + card.window_s
     most = min(DOUBTS_AN_HOUR * max(math.ceil(duration_s / 3600), 1), MOST_DOUBTS)
-    chosen: list[Doubt] = []
-    for at in sorted(np.flatnonzero(unsure).tolist(), key=lambda at: float(margins[at])):
-        start_s, end_s = _start(hearing, at), _end(hearing, at, card, duration_s)
-        if any(start_s < other.end_s and other.start_s < end_s for other in chosen):
-            continue
-        best = int(hearing.probabilities[at].argmax())
-        chosen.append(
-            Doubt(
-                start_s=start_s,
-                end_s=end_s,
-                label=card.labels[best],
-                confidence=round(float(hearing.probabilities[at, best]), 4),
-                margin=round(float(margins[at]), 4),
-                probabilities=_by_label(card, hearing.probabilities[at]),
-            )
-        )
-        if len(chosen) == most:
-            break
+    chosen = [*first[:most]]
+
+    def take(one: Doubt) -> None:
+        cost[(hearing.starts < one.end_s) & (ends > one.start_s)] = np.inf
+        cost[labels == one.label] += PENALTY
+
+    for one in chosen:
+        take(one)
+    while len(chosen) < most and np.isfinite(cost[at := int(cost.argmin())]):
+        chosen.append(doubt(hearing, card, duration_s, at))
+        take(chosen[-1])
     return tuple(chosen)
+
+
+def doubt(
+    hearing: Hearing, card: ModelCard, duration_s: float, at: int, reason: Reason | None = None
+) -> Doubt:
+    """What a person is asked about the window of number ``at``, for what is known or a reason."""
+    best, margins, novelty = _answers(hearing, card)
+    margin, far = round(float(margins[at]), 4), round(float(novelty[at]), 4)
+    return Doubt(
+        start_s=_start(hearing, at),
+        end_s=_end(hearing, at, card, duration_s),
+        label=card.labels[best[at]],
+        confidence=round(float(hearing.probabilities[at, best[at]]), 4),
+        margin=margin,
+        probabilities=_by_label(card, hearing.probabilities[at]),
+        novelty=far,
+        reason=reason or why(margin, far),
+    )
 
 
 def select(found: Detections, labels: Collection[str], min_confidence: float) -> Detections:
@@ -146,6 +167,16 @@ def select(found: Detections, labels: Collection[str], min_confidence: float) ->
         if (not labels or one.label in labels) and one.peak_confidence >= min_confidence
     )
     return replace(found, detections=tuple(kept))
+
+
+def _answers(hearing: Hearing, card: ModelCard) -> tuple[Numbers, Numbers, Numbers]:
+    """Of each window the best label's number, its margin, and its novelty as a Doubt tells it."""
+    ranked = np.sort(hearing.probabilities, axis=1)
+    return (
+        hearing.probabilities.argmax(axis=1),
+        ranked[:, -1] - ranked[:, -2],
+        hearing.novelty / max(card.novelty_threshold, LEAST_NOVELTY),
+    )
 
 
 def _accepted(hearing: Hearing, card: ModelCard) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

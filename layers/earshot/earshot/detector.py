@@ -266,9 +266,10 @@ class Detector:
         mean = hearing.probabilities.mean(axis=0)
         best = int(mean.argmax())
         label, confidence = card.labels[best], float(mean[best])
+        novelty = hearing.novelty.mean(keepdims=True)
         (passes,) = accepted(
             mean[np.newaxis],
-            hearing.novelty.mean(keepdims=True),
+            novelty,
             np.array([card.thresholds[name] for name in card.labels]),
             card.novelty_threshold,
         )
@@ -281,6 +282,7 @@ class Detector:
             segments=tuple(self._segments(hearing, duration_s)),
             model_version=card.version,
             duration_s=duration_s,
+            novelty=float(novelty[0]),
         )
 
     def probabilities(self, batch: Samples) -> Samples:

@@ -37,6 +37,7 @@
     │   ├── ReviewNotFound
     │   ├── ResultsNotFound         detections that somebody removed
     │   ├── ClipNotFound            a clip that expired, or never was
+    │   ├── NothingToSearchBy       a stretch or a sample whose embedding was not kept
     │   ├── UploadNotFound
     │   └── TokenNotFound
     ├── AccessDenied                the API is not for this caller, or not all of it
@@ -47,6 +48,7 @@
     │   ├── SampleContended         too many changed one sound at once
     │   ├── PromotionConflict
     │   ├── NothingToRollBackTo
+    │   ├── NoShadow                no challenger, or not that one, hears along
     │   ├── RetrainInProgress
     │   ├── NotEnoughSamples
     │   ├── NotAnalysed             a recording whose detections are not known
@@ -301,6 +303,12 @@ class ClipNotFound(NotFound):
     code = "clip_not_found"
 
 
+class NothingToSearchBy(NotFound):
+    """Of this stretch or sample nothing was kept that could be searched by."""
+
+    code = "nothing_to_search_by"
+
+
 class UploadNotFound(NotFound):
     """No such upload: it was never begun, or it is over."""
 
@@ -359,6 +367,12 @@ class NothingToRollBackTo(Conflict):
     """No version served before this one."""
 
     code = "nothing_to_roll_back_to"
+
+
+class NoShadow(Conflict):
+    """No challenger, or not that one, hears along with the champion."""
+
+    code = "no_shadow"
 
 
 class RetrainInProgress(Conflict):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from earshot.audio import decode
 from earshot.registry import Registry
 from earshot.serving import Serving, heard_at_once
 from earshot.statistics import Statistics
+from earshot.tally import of_missed
 from earshot.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-    from earshot.recording import Prediction
+    from earshot.recording import Prediction, Waveform
     from earshot.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Essentials:
     @classmethod
     def wire(cls, settings: Settings, client: Callable[..., Any]) -> Essentials:
         """Build them; ``client`` makes a client of AWS by its service's name."""
-        s3, dynamodb = _s3(client), client("dynamodb")
+        s3, dynamodb = client("s3"), client("dynamodb")
         registry = Registry(s3, settings.artifacts_bucket)
         return cls(
             s3=s3,
@@ -71,21 +71,23 @@ def classify(
 ) -> Prediction:
     """Decode a recording and say what is heard, and by what; raises BadRecording or NoModel.
 
-    What comes of it is counted, under the request's identity.
+    What comes of it is counted, under the request's identity. A challenger in the shadow hears the
+    same sound once there is an answer, which it takes nothing of but time.
     """
     started = time.perf_counter()
     try:
-        prediction = _hear(serving, data, explained)
+        waveform, prediction = _hear(serving, data, explained)
     except Exception as error:
-        _count(partial(statistics.count_error, error))
+        _count(partial(statistics.count_error, error, serving.current))
         raise
     took_ms = (time.perf_counter() - started) * 1000
     prediction = replace(prediction, processing_ms=round(took_ms, 2))
-    _count(partial(statistics.count, prediction, request_id))
+    besides = _besides(serving, waveform, prediction, request_id)
+    _count(partial(statistics.count, prediction, request_id, besides))
     return prediction
 
 
-def _hear(serving: Serving, data: bytes, explained: bool) -> Prediction:
+def _hear(serving: Serving, data: bytes, explained: bool) -> tuple[Waveform, Prediction]:
     with heard_at_once:
         detector, waveform = serving.detector(), decode(data)
         hearing = detector.hear(waveform)
@@ -95,7 +97,22 @@ def _hear(serving: Serving, data: bytes, explained: bool) -> Prediction:
 
             explanation = explain(detector, waveform, hearing, prediction.label)
             prediction = replace(prediction, explanation=explanation)
-    return prediction
+    return waveform, prediction
+
+
+def _besides(
+    serving: Serving, waveform: Waveform, prediction: Prediction, request_id: str
+) -> dict[str, int]:
+    """What is to be counted beside an answer: what another model makes of it, or should have."""
+    if serving.is_first():
+        return {}
+    if serving.missing:
+        return of_missed(serving.missing)
+    challenger = serving.challenger(request_id)
+    if challenger is None:
+        return {}
+    with heard_at_once:
+        return challenger.hear(waveform, prediction)[1]
 
 
 def _count(count: Callable[[], None]) -> None:
@@ -104,17 +121,3 @@ def _count(count: Callable[[], None]) -> None:
     except (ClientError, BotoCoreError):
         # The answer is right whether or not it could be counted.
         logger.exception("An answer could not be counted.")
-
-
-def _s3(client: Callable[..., Any]) -> Any:
-    """S3's client, which signs addresses for others to use.
-
-    Version 4 alone signs a part's length, and most regions take no older signature. On AWS an
-    address has to name the region's own host: for hours after a bucket was made the global one
-    redirects, and signatures do not follow. An emulator has one host for all buckets.
-    """
-    s3 = client("s3", config=Config(signature_version="s3v4"))
-    if ".amazonaws.com" not in s3.meta.endpoint_url:
-        return s3
-    regional = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-    return client("s3", config=regional)

@@ -10,8 +10,11 @@ import numpy as np
 
 from earshot.bundle import EVALUATION_FILE
 from earshot.errors import BadBundle
+from earshot.recording import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 # Equal bins of confidence, as the calibration error is computed over.
@@ -44,13 +47,28 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What is compared with answers to live sound: one for each label and held-out recording.
+
+    ``clips`` are answers to clips as a whole, ``windows`` to one window that ``answers.draw`` took.
+    """
+
+    clips: tuple[Answer, ...]
+    windows: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """A version's held-out answers in short: ``reliability`` has no bin without clips."""
+    """A version's held-out answers in short: ``reliability`` has no bin without clips.
+
+    ``reference`` is None for a version of an earlier release, which kept no novelties.
+    """
 
     version: str
     clips: int
     reliability: tuple[Bin, ...]
     mistakes: tuple[Mistake, ...]
+    reference: Reference | None = None
 
 
 def bin_of(confidence: ArrayLike) -> NDArray[np.int64]:
@@ -99,6 +117,25 @@ def read(content: bytes) -> Evaluation:
                 reliability(confidence, [clip["answer"] == clip["label"] for clip in clips])
             ),
             mistakes=tuple(sorted(mistakes, key=lambda one: -one.confidence)[:WORST]),
+            reference=_reference(clips),
         )
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadBundle(f"{EVALUATION_FILE} cannot be read: {error!r}.") from error
+
+
+def _reference(clips: Sequence[Any]) -> Reference | None:
+    if any("novelty" not in clip for clip in clips):
+        return None
+    whole: dict[tuple[str, str], Answer] = {}
+    drawn: dict[tuple[str, str], Answer] = {}
+    # A clip's digest knows nothing of its sound: which one stands for a recording is chance.
+    for clip in sorted(clips, key=lambda clip: str(clip["sha256"])):
+        group, accepted = str(clip["group"]), clip["decision"] == "accepted"
+        answer = Answer(
+            str(clip["answer"]), float(max(clip["probabilities"])), float(clip["novelty"]), accepted
+        )
+        whole.setdefault((group, answer.label), answer)
+        for label, confidence, novelty, passes in clip["windows"]:
+            window = Answer(str(label), float(confidence), float(novelty), bool(passes))
+            drawn.setdefault((group, window.label), window)
+    return Reference(tuple(whole.values()), tuple(drawn.values()))

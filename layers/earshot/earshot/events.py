@@ -56,7 +56,26 @@ class DetectionAlert(Alert):
     test: bool = False
 
 
-Event = RetrainRequested | ModelPromoted | AnalysisContinues | DetectionAlert
+@dataclass(frozen=True)
+class DriftDetected:
+    """A site does not sound as what ``version`` was judged by, since ``since``.
+
+    By these three who hears of it twice knows it; ``labels`` are those that it was told of, and
+    may be none where only all together tell. ``summary`` says it in a sentence or two.
+    """
+
+    name: ClassVar[str] = "DriftDetected"
+    version: str
+    site: str
+    since: str
+    labels: tuple[str, ...]
+    p: float
+    units: int
+    more_novel: float
+    summary: str
+
+
+Event = RetrainRequested | ModelPromoted | AnalysisContinues | DetectionAlert | DriftDetected
 
 
 class Publisher:

@@ -148,13 +148,17 @@ class Ledger:
             self._ending(run, FAILED, error=error), self._freeing(run.run, renewed)
         )
 
-    def conclude(self, run: Run, version: str | None) -> bool:
+    def conclude(self, run: Run, version: str | None, state: str = PROMOTED) -> bool:
         """End a run whose version was promoted by a worker that did not live to say so.
 
-        False when it went on since it was read.
+        Or was put into the shadow, as ``state`` then says. False when it went on since it was read.
         """
         done = {"stage": "done", "progress": 1.0, "version": version}
-        return self._table.transact(self._ending(run, PROMOTED, **done), self._freeing(run.run))
+        return self._table.transact(self._ending(run, state, **done), self._freeing(run.run))
+
+    def settle(self, run: Run, state: str, **changes: Any) -> bool:
+        """Say what came of a run whose version was in the shadow; False when it is said."""
+        return self._table.transact(self._ending(run, state, **changes))
 
     def abandon(self, run: Run, error: str) -> bool:
         """End a run that is without the seat; False when it went on since it was read."""

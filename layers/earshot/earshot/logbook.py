@@ -1,4 +1,4 @@
-"""Field recordings, and what a person is asked about them, in the DynamoDB table.
+"""Field recordings in the DynamoDB table; what a person is asked about them is in the docket.
 
 =============================  ===================  ============================================
 ``pk``                         ``sk``               item
@@ -7,9 +7,7 @@
 ``LATEST#RECORDINGS``          time, ``_``, id      an entry by which the latest are found
 ``LATEST#RECORDINGS#<site>``   time, ``_``, id      the same for those of a site
 ``RECORDINGS``                 ``TOTAL``            ``total``, how many there are
-``REVIEW#<review>``            ``REVIEW``           a stretch of a recording, and its verdict
-``REVIEWS``                    margin, ``_``, id    an entry for each that waits for a person
-``REVIEWED``                   ``TOTAL``            how many verdicts of each kind stand
+``SHADOWS``                    shadow               how a challenger compared in recordings
 =============================  ===================  ============================================
 
 Lists are read by their entries, a page at a time, never by whole partitions.
@@ -20,30 +18,23 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from earshot.errors import RecordingNotFound, RecordingReplaced, ReviewNotFound
-from earshot.recording import (
-    Doubt,
-    FieldNotes,
-    FieldRecording,
-    Review,
-    TakenBack,
-    now,
-    object_id,
-)
+from earshot.docket import Docket
+from earshot.errors import RecordingNotFound, RecordingReplaced
+from earshot.recording import FieldNotes, FieldRecording, now, object_id
 from earshot.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from earshot.recording import Verdict
+    from earshot.recording import Review
     from earshot.table import Item
 
 _FRACTIONS = {"duration_s", "progress"}
-VERDICTS: tuple[Verdict, ...] = ("confirm", "correct", "reject")
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -52,6 +43,7 @@ class Logbook:
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         self._table = Table(client, table)
+        self._docket = Docket(client, table)
 
     # --- recordings ------------------------------------------------------------------------
 
@@ -94,27 +86,24 @@ class Logbook:
         """Record how far a recording is, or that it is refused or has to wait, and why."""
         self._table.transact(self._still_open(record))
 
-    def finish(self, record: FieldRecording, reviews: Sequence[Review]) -> FieldRecording:
+    def finish(
+        self,
+        record: FieldRecording,
+        reviews: Sequence[Review],
+        compared: Mapping[str, int] = MappingProxyType({}),
+    ) -> FieldRecording:
         """Record what was detected, and queue what is doubtful: all of it or nothing.
+
+        With it is counted how a challenger ``compared`` (``earshot.shadow``).
 
         Answers the record as it stands: somebody else may have finished it first. Raises
         RecordingReplaced when other content has come to the recording's key.
         """
-        keys = [_review_key(review.review) for review in reviews]
-        there = {item["pk"] for item in self._table.get_many(keys)}
-        asked = [
-            action
-            for review in reviews
-            if _review_key(review.review)[0] not in there
-            for action in (
-                self._table.putting_new(_review_item(review)),
-                self._table.putting(_waiting(review)),
-            )
-        ]
         done = self._table.transact(
             self._still_open(record),
             self._table.deleting("REFUSED", record.key),
-            *asked,
+            *self._docket.asking(reviews),
+            *self._counting(compared),
         )
         stands = record if done else self.recording(record.recording)
         if stands.version != record.version:
@@ -157,6 +146,27 @@ class Logbook:
         item = self._table.get("RECORDINGS", "TOTAL")
         return int(item["total"]) if item else 0
 
+    def compared(self, shadow: str) -> dict[str, int]:
+        """What was counted of a challenger in recordings, by its shadow's id."""
+        item = self._table.get("SHADOWS", shadow) or {}
+        return {name: int(n) for name, n in item.items() if "#" in name}
+
+    def _counting(self, compared: Mapping[str, int]) -> list[Item]:
+        """The action that adds to a challenger's counts, which all have its shadow's id."""
+        if not compared:
+            return []
+        shadow = next(iter(compared)).split("#")[1]
+        numbered = list(enumerate(compared.items()))
+        return [
+            self._table.updating(
+                "SHADOWS",
+                shadow,
+                "ADD " + ", ".join(f"#n{number} :n{number}" for number, _ in numbered),
+                {f"n{number}": n for number, (_, n) in numbered},
+                names={f"n{number}": name for number, (name, _) in numbered},
+            )
+        ]
+
     def _find(self, recording: str) -> FieldRecording | None:
         item = self._table.get(*_recording_key(recording))
         return _recording(item) if item else None
@@ -178,73 +188,6 @@ class Logbook:
             *(self._table.putting(entry) for entry in _entries(record)),
         ]
 
-    # --- the review queue ------------------------------------------------------------------
-
-    def reviews(self, limit: int) -> list[Review]:
-        """Up to a hundred that wait for a person, the least certain first."""
-        ids = [entry["sk"].rpartition("_")[2] for entry in self._table.first("REVIEWS", limit)]
-        items = self._table.get_many([_review_key(one) for one in ids])
-        found = {review.review: review for review in map(_review, items)}
-        return [found[one] for one in ids]
-
-    def review(self, review: str) -> Review:
-        """One, whether it waits or not; raises ReviewNotFound."""
-        item = self._table.get(*_review_key(review)) if _ID.fullmatch(review) else None
-        if item is None:
-            raise ReviewNotFound(f"There is no review {review[:100]!r}. GET /review lists them.")
-        return _review(item)
-
-    def is_waiting(self, review: Review) -> bool:
-        """Whether it is in the queue."""
-        entry = _waiting(review)
-        return self._table.get(entry["pk"], entry["sk"]) is not None
-
-    def reviewed(self) -> dict[Verdict, int]:
-        """How many verdicts of each kind stand."""
-        item = self._table.get("REVIEWED", "TOTAL") or {}
-        # One of before they were counted may be taken back.
-        return {verdict: max(0, int(item.get(verdict, 0))) for verdict in VERDICTS}
-
-    def decide(self, review: Review) -> bool:
-        """Record a verdict and count it; False when there is one, or was since this was read."""
-        when, seen = _as_seen(review)
-        return self._table.transact(
-            self._table.putting_if(
-                f"attribute_not_exists(verdict) AND {when}", _review_item(review), seen
-            ),
-            self._counting(review, 1),
-        )
-
-    def close(self, review: Review) -> bool:
-        """Take it out of the queue; False when its verdict stands no more."""
-        entry = _waiting(review)
-        when, seen = _as_seen(review)
-        return self._table.transact(
-            self._table.checking(*_review_key(review.review), when, seen),
-            self._table.deleting(entry["pk"], entry["sk"]),
-        )
-
-    def take_back(self, review: Review, undone: Review) -> bool:
-        """Record that the verdict of ``review`` is ``undone``, and put it into the queue again.
-
-        False when that verdict stands no more.
-        """
-        when, seen = _as_seen(review)
-        return self._table.transact(
-            self._table.putting_if(when, _review_item(undone), seen),
-            self._table.putting(_waiting(undone)),
-            self._counting(review, -1),
-        )
-
-    def _counting(self, review: Review, by: int) -> Item:
-        return self._table.updating(
-            "REVIEWED",
-            "TOTAL",
-            "ADD #verdict :by",
-            {"by": by},
-            names={"verdict": review.verdict or ""},
-        )
-
 
 def _recording_key(recording: str) -> tuple[str, str]:
     return f"RECORDING#{recording}", "RECORDING"
@@ -255,29 +198,6 @@ def _entries(record: FieldRecording) -> list[Item]:
     entry = f"{record.received_at}_{record.recording}"
     lists = ("LATEST#RECORDINGS", f"LATEST#RECORDINGS#{record.site}")
     return [{"pk": name, "sk": entry} for name in lists]
-
-
-def _review_key(review: str) -> tuple[str, str]:
-    return f"REVIEW#{review}", "REVIEW"
-
-
-def _waiting(review: Review) -> Item:
-    """The queue's entry; margins have one width, so that text sorts as numbers do."""
-    return {"pk": "REVIEWS", "sk": f"{review.doubt.margin:.4f}_{review.review}"}
-
-
-def _as_seen(review: Review) -> tuple[str, Item]:
-    """The condition that no verdict was taken back since a review was read.
-
-    So the verdict that it had still stands: only by this does one go.
-    """
-    if not review.history:
-        return "attribute_not_exists(history)", {}
-    return "history = :history", {"history": _told(review.history)}
-
-
-def _told(history: tuple[TakenBack, ...]) -> str:
-    return json.dumps([asdict(one) for one in history])
 
 
 def _recording_item(record: FieldRecording) -> dict[str, Any]:
@@ -301,21 +221,3 @@ def _recording(item: dict[str, Any]) -> FieldRecording:
         content["notes"] = FieldNotes(**json.loads(content["notes"]))
     content["detections"] = {label: int(n) for label, n in content["detections"].items()}
     return FieldRecording(state=item["stage"], **content)
-
-
-def _review_item(review: Review) -> dict[str, Any]:
-    pk, sk = _review_key(review.review)
-    content = {name: value for name, value in asdict(review).items() if value is not None}
-    content["doubt"] = json.dumps(content["doubt"])
-    del content["history"]
-    if review.history:
-        content["history"] = _told(review.history)
-    return {"pk": pk, "sk": sk, **content}
-
-
-def _review(item: dict[str, Any]) -> Review:
-    content = {name: item[name] for name in Review.__dataclass_fields__ if name in item}
-    content["doubt"] = Doubt(**json.loads(content["doubt"]))
-    told = json.loads(content.get("history", "[]"))
-    content["history"] = tuple(TakenBack(**one) for one in told)
-    return Review(**content)

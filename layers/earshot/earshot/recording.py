@@ -32,6 +32,7 @@ State = Literal[
 ]
 RecordingState = Literal["received", "analysing", "analysed", "refused"]
 Verdict = Literal["confirm", "correct", "reject"]
+Reason = Literal["disagreement", "drift", "uncertain", "novel"]
 
 
 def now() -> str:
@@ -132,6 +133,7 @@ class Explanation:
 class Prediction:
     """What was heard in a recording; ``probabilities`` has every label of the model.
 
+    ``novelty`` is how far the sound is from all that was learnt, the mean over its windows.
     ``processing_ms`` is what it took from bytes to this; 0 where nobody measured.
     """
 
@@ -144,12 +146,36 @@ class Prediction:
     model_version: str
     duration_s: float
     explanation: Explanation | None = None
+    novelty: float = 0.0
     # How long it took says nothing of what was heard.
     processing_ms: float = field(default=0.0, compare=False)
 
     def top(self, k: int) -> list[tuple[str, float]]:
         """The ``k`` most probable labels, the best first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model made of one sound, in short; ``accepted`` says whether it stands by it."""
+
+    label: str
+    confidence: float
+    novelty: float
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class Observation:
+    """An answer to live sound, one of those of its site that are independent of each other.
+
+    ``at`` is when it was heard; ``name`` tells it from others of that time.
+    """
+
+    at: str
+    name: str
+    model_version: str
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -242,9 +268,14 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Doubt:
-    """A window of a recording that the model is not sure of.
+    """A window of a recording that is worth a person's time, for a ``reason``.
 
     ``margin`` is by how much the best label's probability, ``confidence``, exceeds the second's.
+    ``novelty`` is how far the window is from all that was learnt, as a share of what the model
+    still accepts: above 1 it accepts no answer. A doubt of an earlier release has 0.
+
+    The reason is ``uncertain`` or ``novel``, whichever weighs more; ``disagreement`` when a model
+    in the shadow hears something else, ``drift`` when its site does not sound as it used to.
     """
 
     start_s: float
@@ -253,6 +284,8 @@ class Doubt:
     confidence: float
     margin: float
     probabilities: dict[str, float]
+    novelty: float = 0.0
+    reason: Reason = "uncertain"
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+import time
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -27,10 +27,20 @@ from earshot.errors import (
     UnknownBackbone,
 )
 from earshot.leftovers import abort_leftovers
-from earshot.recording import moment, now
+from earshot.pointer import (
+    POINTER,
+    Champion,
+    Promotion,
+    Shadow,
+    promoted,
+    read_pointer,
+    shadowed,
+    unshadowed,
+)
+from earshot.recording import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
@@ -42,59 +52,9 @@ logger = logging.getLogger(__name__)
 MODELS = "models/"
 BACKBONES = "backbones/"
 AUGMENTED = "augmented/"
-POINTER = "champion.json"
-
-# So many promotions are remembered, in the pointer itself.
-REMEMBERED = 100
-
 # What is larger is not read into memory: a model of 512 MB, a card of 32 MB, or the answers to some
 # 100,000 held-out clips.
 LARGEST = {MODEL_FILE: 512 * 2**20, CARD_FILE: 32 * 2**20, EVALUATION_FILE: 32 * 2**20}
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """From which version to which, when, by whose hand and why; None is the default bundle."""
-
-    version: str | None
-    previous: str | None
-    promoted_at: str
-    promoted_by: str
-    reason: str
-    rollback: bool = False
-
-
-@dataclass(frozen=True)
-class Champion(Promotion):
-    """The promotion in force and those before it; ``etag`` guards the next swap.
-
-    The trail is in the pointer's own object, so a promotion without its record cannot be.
-    ``fault`` says why that object cannot be read; it then stands for the default bundle.
-    """
-
-    earlier: tuple[Promotion, ...] = ()
-    etag: str = ""
-    fault: str = ""
-
-    @property
-    def history(self) -> tuple[Promotion, ...]:
-        """The latest promotions, the newest, which is in force, first."""
-        return Promotion(*(getattr(self, one.name) for one in fields(Promotion))), *self.earlier
-
-    def undone(self) -> Promotion | None:
-        """The promotion that a rollback takes back now; None when nothing is left to take back.
-
-        Rollbacks and what they took back cancel out, so one after another goes further back.
-        """
-        taken_back = 0
-        for promotion in self.history:
-            if promotion.rollback:
-                taken_back += 1
-            elif taken_back:
-                taken_back -= 1
-            else:
-                return promotion
-        return None
 
 
 class Registry:
@@ -102,11 +62,15 @@ class Registry:
 
     Networks to train upon, which somebody imported, are under ``backbones/``; what training keeps
     of altered copies of samples is under ``augmented/``, one object per way of embedding.
+    ``clock`` tells seconds since the epoch.
     """
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, clock: Callable[[], float] = time.time
+    ) -> None:
         self._client = client
         self._bucket = bucket
+        self._clock = clock
         self._listed: dict[str, ModelCard | str] = {}
         self._evaluations: dict[str, Evaluation] = {}
 
@@ -181,7 +145,7 @@ class Registry:
                 return None
             raise
         try:
-            promotion, *earlier = _trail(answer["Body"].read())
+            return read_pointer(answer["Body"].read(), answer["ETag"])
         except (ValueError, TypeError, RecursionError) as error:
             fault = (
                 f"{POINTER} is no pointer to a version ({error!r}). Promote a version by hand, or "
@@ -191,7 +155,6 @@ class Registry:
             # A rollback, so that none goes back to before it.
             lost = Promotion(None, None, written_at, "unknown", fault, rollback=True)
             return Champion(**asdict(lost), etag=answer["ETag"], fault=fault)
-        return Champion(**asdict(promotion), earlier=tuple(earlier), etag=answer["ETag"])
 
     def promote(
         self,
@@ -200,40 +163,109 @@ class Registry:
         by: str,
         reason: str,
         rollback: bool = False,
+        proven_as: Shadow | None = None,
     ) -> Champion:
         """Point to another version, or by None to the default bundle, and record that.
 
-        Raises PromotionConflict when the pointer is no longer ``expected``, ModelNotFound when
-        there is no such version.
+        Raises PromotionConflict when the pointer is no longer ``expected``, or a challenger that
+        is ``proven_as`` something is no longer in the shadow; ModelNotFound when there is no such
+        version.
         """
         if version is not None:
             self.card(version)
         previous = expected.version if expected else None
-        promotion = Promotion(version, previous, now(), by, reason, rollback)
-        earlier = expected.history[: REMEMBERED - 1] if expected else ()
-        content = asdict(promotion) | {"earlier": [asdict(one) for one in earlier]}
-        body = json.dumps(content).encode()
-        try:
-            if expected is None:
-                answer = self._client.put_object(
-                    Bucket=self._bucket, Key=POINTER, Body=body, IfNoneMatch="*"
-                )
-            else:
-                answer = self._client.put_object(
-                    Bucket=self._bucket, Key=POINTER, Body=body, IfMatch=expected.etag
-                )
-        except ClientError as error:
-            if not _lost_race(error):
-                raise
+        promotion = Promotion(version, previous, self._now(), by, reason, rollback)
+        champion = self._swap(
+            expected,
+            lambda seen: (
+                promoted(seen, promotion)
+                if proven_as is None or (seen and seen.shadow == proven_as)
+                else None
+            ),
             # The answer to our own write may have been lost, and the write repeated.
-            current = self.champion()
-            if current and promotion in current.history:
-                return current
+            lambda current: promotion in current.history,
+        )
+        if champion is None:
             raise PromotionConflict(
                 f"{version or 'The default bundle'} was not promoted: the champion changed "
                 "meanwhile. Look at it, and promote again if it still should serve."
-            ) from error
-        return Champion(**asdict(promotion), earlier=earlier, etag=answer["ETag"])
+            )
+        return champion
+
+    def cast_shadow(
+        self,
+        version: str,
+        expected: Champion | None,
+        by: str,
+        reason: str,
+        needed: int,
+        share: float,
+    ) -> Champion:
+        """Let a challenger hear along with the champion, in the place of one that does.
+
+        Raises PromotionConflict when the champion is no longer that of ``expected``, ModelNotFound
+        when there is no such version.
+        """
+        self.card(version)
+        shadow = Shadow(version, self._now(), by, reason, needed, share)
+        pointer = self._swap(
+            expected,
+            lambda seen: shadowed(seen, shadow),
+            lambda current: current.shadow == shadow,
+        )
+        if pointer is None:
+            raise PromotionConflict(
+                f"{version} does not hear along: the champion changed meanwhile. Look at it, and "
+                "ask again if it still should be compared."
+            )
+        return pointer
+
+    def end_shadow(self, shadow: Shadow, by: str, why: str) -> Champion | None:
+        """Let a challenger hear no more, and record why; None when it does not any more."""
+        pointer = self.champion()
+        if pointer is None or pointer.shadow != shadow:
+            return None
+        ended_at = self._now()
+        mine = unshadowed(pointer, ended_at, by, why).shadows[0]
+        return self._swap(
+            pointer,
+            lambda seen: (
+                unshadowed(seen, ended_at, by, why) if seen and seen.shadow == shadow else None
+            ),
+            lambda current: mine in current.shadows,
+        )
+
+    def _swap(
+        self,
+        expected: Champion | None,
+        change: Callable[[Champion | None], Champion | None],
+        is_done: Callable[[Champion], bool],
+    ) -> Champion | None:
+        """Write what ``change`` makes of the pointer; None when another promotion came first.
+
+        Or when that is None. A challenger that comes or goes meanwhile keeps nobody from it.
+        """
+        seen = expected
+        while True:
+            wanted = change(seen)
+            if wanted is None:
+                return None
+            guard: Any = {"IfMatch": seen.etag} if seen else {"IfNoneMatch": "*"}
+            try:
+                answer = self._client.put_object(
+                    Bucket=self._bucket, Key=POINTER, Body=wanted.to_json(), **guard
+                )
+            except ClientError as error:
+                if not _lost_race(error):
+                    raise
+                current = self.champion()
+                if current and is_done(current):
+                    return current
+                if _trail(current) != _trail(expected) or current == seen:
+                    return None
+                seen = current
+            else:
+                return replace(wanted, etag=answer["ETag"])
 
     def backbone(self, name: str) -> bytes:
         """An imported backbone's ONNX file; raises UnknownBackbone."""
@@ -276,6 +308,9 @@ class Registry:
         places = (MODELS, BACKBONES, AUGMENTED)
         return abort_leftovers(self._client, self._bucket, places, before)
 
+    def _now(self) -> str:
+        return moment(self._clock())
+
     def _read(self, version: str, name: str) -> bytes:
         if not VERSION.fullmatch(version):
             raise ModelNotFound(f"There is no model version {version[:100]!r}.")
@@ -301,27 +336,8 @@ class Registry:
                 raise
 
 
-def _trail(pointer: bytes) -> list[Promotion]:
-    """The promotions that a pointer tells of, the newest first.
-
-    Raises ValueError, TypeError or RecursionError for what is none.
-    """
-    content = json.loads(pointer)
-    if not isinstance(content, dict):
-        raise TypeError("it is no object of JSON")
-    earlier = content.pop("earlier", [])
-    trail = [Promotion(**one) for one in (content, *earlier)]
-    for one in trail:
-        texts = (
-            one.promoted_at,
-            one.promoted_by,
-            one.reason,
-            one.version or "",
-            one.previous or "",
-        )
-        if not all(isinstance(text, str) for text in texts) or not isinstance(one.rollback, bool):
-            raise TypeError("it has something else in the place of text")
-    return trail
+def _trail(pointer: Champion | None) -> tuple[Promotion, ...]:
+    return pointer.history if pointer else ()
 
 
 def _backbone_key(name: str) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-REQUESTED, RUNNING, PROMOTED, REJECTED, FAILED = (
+REQUESTED, RUNNING, SHADOWING, PROMOTED, REJECTED, FAILED = (
     "requested",
     "running",
+    "shadowing",
     "promoted",
     "rejected",
     "failed",
 )
+
+
+Became = Literal["shadowing", "dismissed", "promoted", "taken back"]
 
 
 @dataclass(frozen=True)
@@ -82,5 +86,15 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether it came to an end, good or bad."""
+        """Whether it came to an end, good or bad; its version may still have to prove itself."""
         return self.state not in (REQUESTED, RUNNING)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a run's version, at a moment (UTC, ISO 8601), by whose hand, and why."""
+
+    became: Became
+    at: str
+    by: str
+    reason: str

@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from functools import cached_property
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Lock, Thread
 from typing import TYPE_CHECKING
 
 from earshot import evaluation
 from earshot.bundle import EVALUATION_FILE, Bundle
 from earshot.detector import Detector
 from earshot.errors import BadBundle, EvaluationNotFound, ModelNotFound, NoModel
-from earshot.registry import POINTER
+from earshot.pointer import POINTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from earshot.challenger import Challenger
     from earshot.evaluation import Evaluation
-    from earshot.registry import Champion, Registry
+    from earshot.pointer import Champion, Shadow
+    from earshot.registry import Registry
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,24 @@ class Serving:
         self._pointer: Champion | None = None
         # What was just loaded and tried for a promotion: it need not be loaded again.
         self._tried: tuple[str | None, Detector] | None = None
+        self._challenger: Challenger | None = None
+        self._loading = Lock()
+        self._was_asked = False
         self.refused: dict[str, str] = {}
+
+    def prepare(self) -> None:
+        """Begin to load what is to serve, and come back at once; who asks meanwhile waits for it.
+
+        Reading it is waiting for S3, and for ONNX Runtime, which leaves Python to others.
+        """
+        Thread(target=self._prepare, daemon=True).start()
+
+    def _prepare(self) -> None:
+        try:
+            self.detector()
+        except Exception:
+            # Whoever asks next tries again, and is told.
+            logger.warning("No model could be loaded yet.", exc_info=True)
 
     def detector(self) -> Detector:
         """The detector that answers now; raises NoModel when there is none."""
@@ -81,6 +100,58 @@ class Serving:
                 "start a training."
             )
         return self._detector
+
+    @property
+    def current(self) -> str | None:
+        """The version that answers, by its card; None before the first was loaded."""
+        return self._detector.card.version if self._detector else None
+
+    @property
+    def missing(self) -> str | None:
+        """The version that is to answer and is refused, so that another does."""
+        wanted = self._pointer.version if self._pointer else None
+        return wanted if wanted in self.refused else None
+
+    def is_first(self) -> bool:
+        """Whether nobody asked this before: who waited for a cold start waits for no more."""
+        was, self._was_asked = self._was_asked, True
+        return not was
+
+    def challenger(self, name: str) -> Challenger | None:
+        """What hears along with the champion, if ``name`` is among its share; else None.
+
+        It is known since the champion was last looked for. Who asks first loads it, and None is
+        the answer to others meanwhile, as it is while S3 is away.
+        """
+        pointer = self._pointer
+        if pointer is None or pointer.shadow is None:
+            self._challenger = None
+            return None
+        shadow, known = pointer.shadow, self._challenger
+        # What stands in for a champion is not what a challenger has to be as good as.
+        if self._in_service != pointer.version or not shadow.hears(name):
+            return None
+        if known and known.shadow == shadow:
+            return known
+        if not self._loading.acquire(blocking=False):
+            return None
+        try:
+            self._challenger = self._challenging(shadow)
+        except Exception:
+            logger.exception("Version %s, which is to hear along, cannot be read.", shadow.version)
+            return None
+        finally:
+            self._loading.release()
+        return self._challenger
+
+    def _challenging(self, shadow: Shadow) -> Challenger:
+        from earshot.challenger import Challenger
+
+        try:
+            return Challenger(shadow, self.load(shadow.version))
+        except (BadBundle, ModelNotFound) as error:
+            logger.error("Version %s is refused in the shadow: %s", shadow.version, error)
+            return Challenger(shadow, None)
 
     def version(self, version: str) -> Detector:
         """The detector of the version that a card names, whether it is in service or not.

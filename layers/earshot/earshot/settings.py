@@ -27,6 +27,10 @@ class Settings:
     ``retrain_threshold`` counts samples, ``reload_s`` is in seconds, ``backbone`` replaces the
     application's unless it is empty. ``auth`` says whether the API asks for tokens, and pages from
     ``cors_origins`` may call it; ``*`` is any page.
+
+    A training's challenger is compared with the champion ``shadow_predictions`` times before it
+    serves, on a ``shadow_share`` (0 to 1) of the traffic; by 0 it serves at once. A champion that
+    does far worse than the one before is taken back, unless ``automatic_rollback`` is off.
     """
 
     recordings_bucket: str
@@ -40,13 +44,18 @@ class Settings:
     backbone: str = ""
     auth: Literal["token", "off"] = "token"
     cors_origins: tuple[str, ...] = ()
+    shadow_predictions: int = 0
+    shadow_share: float = 0.1
+    automatic_rollback: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Read every setting; raises BadSettings naming the variable that is missing or wrong.
 
         EARSHOT_BACKBONE and EARSHOT_CORS_ORIGINS need not be set: AWS has its own mind on empty
-        variables. Nor need EARSHOT_AUTH: nobody opens an API by forgetting it.
+        variables. Nor need EARSHOT_AUTH: nobody opens an API by forgetting it; nor what says how a
+        challenger comes into service, EARSHOT_SHADOW_PREDICTIONS, EARSHOT_SHADOW_SHARE and
+        EARSHOT_AUTOMATIC_ROLLBACK.
         """
 
         def read(name: str) -> str:
@@ -86,6 +95,35 @@ class Settings:
                     )
             return named
 
+        def predictions() -> int:
+            text = environment.get("EARSHOT_SHADOW_PREDICTIONS", "0")
+            if not text.isdecimal():
+                raise BadSettings(
+                    f"EARSHOT_SHADOW_PREDICTIONS must be a whole number, 0 for none, not {text!r}."
+                )
+            return int(text)
+
+        def share() -> float:
+            text = environment.get("EARSHOT_SHADOW_SHARE", "0.1")
+            try:
+                value = float(text)
+            except ValueError:
+                value = 0.0
+            if not 0 < value <= 1:
+                raise BadSettings(
+                    f"EARSHOT_SHADOW_SHARE must be above 0 and at most 1, not {text!r}."
+                )
+            return value
+
+        def rolls_back() -> bool:
+            match environment.get("EARSHOT_AUTOMATIC_ROLLBACK", "on"):
+                case "on" | "off" as value:
+                    return value == "on"
+                case other:
+                    raise BadSettings(
+                        f"EARSHOT_AUTOMATIC_ROLLBACK must be on or off, not {other!r}."
+                    )
+
         return cls(
             recordings_bucket=read("recordings_bucket"),
             artifacts_bucket=read("artifacts_bucket"),
@@ -98,4 +136,7 @@ class Settings:
             backbone=environment.get("EARSHOT_BACKBONE", ""),
             auth=auth(),
             cors_origins=origins(),
+            shadow_predictions=predictions(),
+            shadow_share=share(),
+            automatic_rollback=rolls_back(),
         )

@@ -30,6 +30,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from earshot import tally
@@ -62,7 +63,10 @@ DAYS_AT_ONCE = 90
 
 @dataclass(frozen=True)
 class Recent:
-    """One of the latest predictions; ``timestamp`` in UTC, ISO 8601."""
+    """One of the latest predictions; ``timestamp`` in UTC, ISO 8601.
+
+    ``novelty`` is None for one that an earlier release has counted.
+    """
 
     timestamp: str
     request_id: str
@@ -72,6 +76,7 @@ class Recent:
     model_version: str
     duration_s: float
     processing_ms: float
+    novelty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,16 @@ class Statistics:
 
     # --- counting --------------------------------------------------------------------------
 
-    def count(self, prediction: Prediction, request_id: str = "") -> None:
-        """Count a prediction and keep it among the latest, in one write."""
+    def count(
+        self,
+        prediction: Prediction,
+        request_id: str = "",
+        besides: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Count a prediction, and ``besides`` what comes with it, in one write.
+
+        It is kept among the latest.
+        """
         now = moment(self._clock())
         recent = Recent(
             timestamp=now,
@@ -124,12 +137,16 @@ class Statistics:
             model_version=prediction.model_version,
             duration_s=prediction.duration_s,
             processing_ms=prediction.processing_ms,
+            novelty=round(prediction.novelty, 6),
         )
-        self._add(tally.of_prediction(prediction, hour=int(now[11:13])), recent)
+        self._add({**tally.of_prediction(prediction, hour=int(now[11:13])), **besides}, recent)
 
-    def count_error(self, error: Exception) -> None:
-        """Count a recording that was not answered with a label, in one write."""
-        self._add(tally.of_error(error))
+    def count_error(self, error: Exception, version: str | None = None) -> None:
+        """Count a recording that was not answered with a label, in one write.
+
+        ``version`` was in service then.
+        """
+        self._add(tally.of_error(error, version))
 
     def _add(self, counts: Mapping[str, int], recent: Recent | None = None) -> None:
         try:
@@ -178,6 +195,16 @@ class Statistics:
         """The tally of all time, in one round trip."""
         folded, shards = self._read()
         return Tally.of(folded, *_open(shards, folded))
+
+    def since(self, then: str) -> Tally:
+        """The tally of the UTC day of a moment, ISO 8601, and of all days after it.
+
+        What is counted of challengers is in it, which totals are without.
+        """
+        folded, shards = self._read()
+        first = then[: len("YYYY-MM-DD")]
+        past = self._table.query("DAYS", between=(first, self._today()))
+        return Tally.of(*past, *(one for one in _open(shards, folded) if one["sk"] >= first))
 
     def report(self) -> Report:
         """The tallies of all time and of the latest days that have any, and what came last."""
@@ -229,7 +256,7 @@ class Statistics:
         if len(chosen) > DAYS_AT_ONCE:
             chosen, until = chosen[:DAYS_AT_ONCE], chosen[DAYS_AT_ONCE]
         tallies = {day: Tally.of(*days[day]).counts for day in chosen}
-        totals = Tally.of(folded, *tallies.values()).counts
+        totals = Tally.of(folded, *tallies.values()).without_shadows().counts
         self._table.transact(
             self._table.putting_if(
                 "attribute_not_exists(pk) OR folded_until = :since",

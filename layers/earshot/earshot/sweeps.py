@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Repair = Literal[
     "run_published", "run_ended", "seat_freed", "run_requested", "count_corrected",
-    "upload_aborted", "object_received", "alert_published",
+    "upload_aborted", "object_received", "alert_published", "drift_told",
+    "rolled_back", "shadow_promoted", "shadow_ended", "run_settled",
 ]  # fmt: skip
 
 # An item has 400 KB, and who reads that much?

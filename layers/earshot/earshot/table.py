@@ -52,12 +52,17 @@ class Table:
         return items
 
     def query(
-        self, pk: str, between: tuple[str, str] | None = None, only: Sequence[str] = ()
+        self,
+        pk: str,
+        between: tuple[str, str] | None = None,
+        only: Sequence[str] = (),
+        page: int | None = None,
     ) -> Iterator[Item]:
         """The items of a partition by their ``sk``, fetched page by page as they are asked for.
 
         All of them, or those from the first to the last ``sk`` of ``between``, both included; of
-        each all attributes, or ``only`` some.
+        each all attributes, or ``only`` some. A ``page`` has as many as fit into a megabyte, or so
+        many.
         """
         condition, values = "pk = :pk", {":pk": {"S": pk}}
         some: Item = {}
@@ -72,10 +77,11 @@ class Table:
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
             ConsistentRead=True,
+            PaginationConfig={"PageSize": page} if page else {},
             **some,
         )
-        for page in pages:
-            for item in page["Items"]:
+        for answer in pages:
+            for item in answer["Items"]:
                 yield _values(item)
 
     def first(self, pk: str, limit: int) -> list[Item]:

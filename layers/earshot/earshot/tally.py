@@ -7,6 +7,9 @@ name             counts
 ===============  ==================================================================
 ``n#<label>``    predictions of a label: all of them together are all predictions
 ``v#<version>``  predictions by a model version
+``u#<version>``  those of them below their label's threshold
+``e#<version>``  recordings that could not be heard while it was in service
+``m#<version>``  predictions that it missed: another made them, for it was refused
 ``uncertain``    predictions below their label's threshold
 ``c<bin>``       predictions whose confidence is in a bin of ``CONFIDENCE_EDGES``
 ``confidence``   their sum, in millionths
@@ -18,6 +21,8 @@ name             counts
 ``r#<code>``     recordings that were refused: the client's fault
 ``f#<code>``     recordings that could not be heard: the service's fault
 ===============  ==================================================================
+
+While a challenger hears along, ``earshot.shadow`` has names of its own in a day's tally.
 """
 
 from __future__ import annotations
@@ -45,7 +50,9 @@ LATENCY_EDGES_MS = (
 _CONFIDENCE_BINS = tuple(f"c{number:02}" for number in range(len(CONFIDENCE_EDGES) - 1))
 _LATENCY_BINS = tuple(f"l{number:02}" for number in range(len(LATENCY_EDGES_MS) - 1))
 _HOURS = tuple(f"{hour:02}" for hour in range(24))
-_FAMILIES = ("n#", "v#", "r#", "f#")
+_FAMILIES = ("n#", "v#", "u#", "e#", "m#", "r#", "f#")
+# Of days alone: pairs of labels would fill the item of all time.
+_SHADOWS = ("s#", "d#", "x#", "w#")
 _FIGURES = {
     *("uncertain", "confidence", "latency", "audio"),
     *(*_CONFIDENCE_BINS, *_LATENCY_BINS),
@@ -125,9 +132,13 @@ class Tally:
         counts: Counter[str] = Counter()
         for item in items:
             for name, value in item.items():
-                if name.startswith(_FAMILIES) or name in _FIGURES:
+                if name.startswith((*_FAMILIES, *_SHADOWS)) or name in _FIGURES:
                     counts[name] += int(value)
         return cls(counts)
+
+    def without_shadows(self) -> Tally:
+        """The same without what was counted of challengers."""
+        return Tally({name: n for name, n in self.counts.items() if not name.startswith(_SHADOWS)})
 
     @property
     def predictions(self) -> int:
@@ -168,6 +179,21 @@ class Tally:
     def by_version(self) -> dict[str, int]:
         """Predictions by each model version."""
         return self._family("v#")
+
+    @property
+    def uncertain_by_version(self) -> dict[str, int]:
+        """Those of them below their label's threshold."""
+        return self._family("u#")
+
+    @property
+    def failed_by_version(self) -> dict[str, int]:
+        """Recordings that the service could not hear, by the version in service."""
+        return self._family("e#")
+
+    @property
+    def missed_by_version(self) -> dict[str, int]:
+        """Predictions that another version made, by the version that was refused."""
+        return self._family("m#")
 
     @property
     def refused_by_code(self) -> dict[str, int]:
@@ -228,20 +254,27 @@ def of_prediction(prediction: Prediction, hour: int) -> dict[str, int]:
     }
     if prediction.decision == "uncertain":
         counts["uncertain"] = 1
+        counts[f"u#{prediction.model_version}"] = 1
     return counts
 
 
-def of_error(error: Exception) -> dict[str, int]:
-    """What a recording adds that was not answered with a label."""
+def of_error(error: Exception, version: str | None = None) -> dict[str, int]:
+    """What a recording adds that was not answered with a label while a version was in service."""
+    of_version = {f"e#{version}": 1} if version else {}
     match error:
         case BadRecording():
             return {f"r#{error.code}": 1}
         case EarshotError():
-            return {f"f#{error.code}": 1}
+            return {f"f#{error.code}": 1, **of_version}
         case ClientError() | BotoCoreError():
-            return {"f#aws_unavailable": 1}
+            return {"f#aws_unavailable": 1, **of_version}
         case _:
-            return {"f#internal_error": 1}
+            return {"f#internal_error": 1, **of_version}
+
+
+def of_missed(version: str) -> dict[str, int]:
+    """What a prediction adds that a version was to make, and was refused."""
+    return {f"m#{version}": 1}
 
 
 def _bin(names: tuple[str, ...], edges: tuple[float, ...], value: float) -> str:

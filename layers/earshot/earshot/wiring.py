@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from botocore.config import Config
+
 from earshot.application import Application
 from earshot.arrivals import Arrivals
 from earshot.catalog import Catalog
 from earshot.chronicle import Chronicle
+from earshot.docket import Docket
+from earshot.driftlog import DriftLog
 from earshot.essentials import Essentials
 from earshot.events import Publisher
 from earshot.holdings import Holdings
@@ -15,22 +19,31 @@ from earshot.incidents import Incidents
 from earshot.ledger import Ledger
 from earshot.letters import Failures
 from earshot.logbook import Logbook
+from earshot.observations import Observations
 from earshot.results import Results
 from earshot.services import Services
 from earshot.services.alerts import Alerts
 from earshot.services.analysis import Analysis
+from earshot.services.drift import Drift
 from earshot.services.imports import Imports
 from earshot.services.models import Models
 from earshot.services.occurrences import Occurrences
+from earshot.services.packing import Packing
 from earshot.services.review import ReviewQueue
 from earshot.services.samples import LabelledClips
+from earshot.services.search import Search
+from earshot.services.shadows import Shadows
 from earshot.services.training import Training
 from earshot.services.uploads import Uploads
+from earshot.services.watching import Watch
 from earshot.store import Store
 from earshot.sweeps import Sweeps
+from earshot.vectors import VectorStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mypy_boto3_s3 import S3Client
 
     from earshot.settings import Settings
 
@@ -48,16 +61,21 @@ def wire(
     application = Application.load(settings.application)
     if settings.backbone:
         application = application.heard_by(settings.backbone)
-    store = Store(s3, settings.recordings_bucket)
+    store = Store(_signing(client, s3), settings.recordings_bucket)
     catalog = Catalog(dynamodb, settings.table)
     logbook = Logbook(dynamodb, settings.table)
     chronicle = Chronicle(dynamodb, settings.table)
+    observations = Observations(dynamodb, settings.table)
+    drift_log = DriftLog(dynamodb, settings.table)
     results = Results(s3, settings.artifacts_bucket)
+    vectors = VectorStore(s3, settings.artifacts_bucket)
     arrivals = Arrivals(dynamodb, settings.table)
     ledger = Ledger(dynamodb, settings.table)
     publisher = Publisher(client("events"), settings.event_bus)
     alerts = Alerts(application, Incidents(dynamodb, settings.table), publisher)
     training = Training(catalog, ledger, registry, publisher, settings.retrain_threshold)
+    models = Models(registry, serving, publisher)
+    reviews = ReviewQueue(Docket(dynamodb, settings.table), store, results, application)
     return Services(
         application=application,
         store=store,
@@ -69,18 +87,73 @@ def wire(
         registry=registry,
         serving=serving,
         samples=LabelledClips(
-            application, store, Holdings(dynamodb, settings.table), arrivals, serving, training
+            application,
+            store,
+            Holdings(dynamodb, settings.table),
+            arrivals,
+            serving,
+            training,
+            vectors,
         ),
         imports=Imports(application, store, catalog, arrivals),
         analysis=Analysis(
-            logbook, chronicle, store, results, serving, publisher, alerts, application
+            logbook,
+            chronicle,
+            observations,
+            drift_log,
+            store,
+            results,
+            serving,
+            publisher,
+            alerts,
+            application,
+            vectors,
         ),
         alerts=alerts,
+        drift=Drift(
+            application,
+            essentials.statistics,
+            observations,
+            drift_log,
+            serving,
+            models,
+            training,
+            reviews,
+            publisher,
+        ),
         occurrences=Occurrences(logbook, chronicle),
-        reviews=ReviewQueue(logbook, store, results, application),
+        reviews=reviews,
         uploads=Uploads(application, store, catalog),
         training=training,
-        models=Models(registry, serving, publisher),
+        models=models,
+        shadows=Shadows(
+            registry,
+            models,
+            ledger,
+            essentials.statistics,
+            logbook,
+            settings.shadow_predictions,
+            settings.shadow_share,
+        ),
+        watch=Watch(models, serving, essentials.statistics, settings.automatic_rollback),
         sweeps=Sweeps(dynamodb, settings.table),
         failures=Failures(dynamodb, settings.table),
+        vectors=vectors,
+        search=Search(vectors, serving, catalog, logbook, settings.default_bundle),
+        packing=Packing(vectors, settings.default_bundle),
     )
+
+
+def _signing(client: Callable[..., Any], s3: S3Client) -> S3Client:
+    """A client of S3 that signs addresses for others to use; ``s3`` says where S3 is.
+
+    Version 4 alone signs a part's length, and most regions take no older signature. On AWS an
+    address has to name the region's own host: for hours after a bucket was made the global one
+    redirects, and signatures do not follow. An emulator has one host for all buckets.
+    """
+    is_aws = ".amazonaws.com" in s3.meta.endpoint_url
+    config = Config(
+        signature_version="s3v4", s3={"addressing_style": "virtual"} if is_aws else None
+    )
+    signing: S3Client = client("s3", config=config)
+    return signing

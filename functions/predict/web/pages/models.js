@@ -9,6 +9,7 @@ import { Empty, PageHead, Trouble, Waiting } from "../parts.js";
 import { usePoll } from "../poll.js";
 import { PromotionDialog, rollbackOf } from "../promotion.js";
 import { link } from "../router.js";
+import { PastShadows, Shadow } from "../shadow.js";
 
 export default function Models({ query }) {
   const classes = useClasses();
@@ -28,10 +29,12 @@ export default function Models({ query }) {
         <p key=${version} class="trouble unreadable"><span><b>${version === "default" ? "The bundle that came with the deployment" : version}
           cannot be read.</b> ${why}</span></p>`)}
       ${!models.length ? html`<${Empty}>There is no version yet: <a href=${link("train")}>teach one</a>.<//>` : html`
-        <${Versions} models=${models} compared=${compared} promote=${(version) => setWish({ version })}
-          rollBack=${undone && (() => setWish({ rollback: undone }))} />
+        <${Versions} models=${models} compared=${compared} shadow=${data.shadow} wish=${(kind, version) => setWish({ kind, version })}
+          rollBack=${undone && (() => setWish({ kind: "rollback", rollback: undone }))} />
+        ${data.shadow && html`<${Shadow} shadow=${data.shadow} champion=${champion?.version} wish=${(kind, version) => setWish({ kind, version })} />`}
         <${Comparison} key=${compared.join()} versions=${compared} champion=${champion?.version} look=${classes.look} />`}
       <${Trail} history=${data.history} />
+      ${data.shadows.length > 0 && html`<${PastShadows} shadows=${data.shadows} />`}
       <${PromotionDialog} wish=${wish} champion=${champion?.version} done=${(changed) => { setWish(null); if (changed) again(); }} />`}`;
 }
 
@@ -45,7 +48,7 @@ function chosen(asked, models, champion) {
   return [first, beside].filter(Boolean).map((one) => one.version);
 }
 
-function Versions({ models, compared, promote, rollBack }) {
+function Versions({ models, compared, shadow, wish, rollBack }) {
   const floor = floorOf(models);
   const among = (version) => compared.includes(version);
   const next = (version) => link("models", [], {
@@ -63,21 +66,24 @@ function Versions({ models, compared, promote, rollBack }) {
             <th scope="col">Right on held-out clips</th>
             <th scope="col" class="number" title="Mean over labels of the F1 score">Macro-F1</th>
             <th scope="col" class="number" title="Expected calibration error: how far confidence is off, on average">ECE</th>
-            <th scope="col" class="number">Learnt from</th><th scope="col"><span class="unseen">Promote</span></th>
+            <th scope="col" class="number">Learnt from</th><th scope="col"><span class="unseen">What to do with it</span></th>
           </tr></thead>
           <tbody>${models.map((one) => html`
             <tr key=${one.version} class=${one.champion ? "serves" : ""}>
               <td><input type="checkbox" checked=${among(one.version)} aria-label=${`Compare ${one.version}`}
                 onChange=${() => { location.hash = next(one.version); }} /></td>
               <th scope="row"><code>${one.version}</code>
-                <span class="small soft when">${moment(one.trained_at)}${one.champion && html` <span class="badge accepted">in service</span>`}</span></th>
+                <span class="small soft when">${moment(one.trained_at)}${one.champion && html` <span class="badge accepted">in service</span>`}
+                ${one.version === shadow?.version && html` <span class="badge uncertain">hears along</span>`}</span></th>
               <td class="right"><${Interval} value=${one.accuracy} interval=${one.accuracy_interval} floor=${floor} />
                 <span class="small soft">of ${count(one.held_out ?? 0, "clip")}</span></td>
               <td class="number">${percent(one.macro_f1)}</td>
               <td class="number">${percent(one.ece)}</td>
               <td class="number">${count(Object.values(one.learnt_from).reduce((sum, n) => sum + n, 0), "clip")}</td>
               <td class="number">${!one.champion && html`
-                <button class="quiet" aria-label=${`Promote ${one.version}`} onClick=${() => promote(one.version)}>Promote …</button>`}</td>
+                <button class="quiet" aria-label=${`Promote ${one.version}`} onClick=${() => wish("promote", one.version)}>Promote …</button>
+                ${one.version !== shadow?.version && html`
+                  <button class="quiet" aria-label=${`Let ${one.version} hear along`} onClick=${() => wish("shadow", one.version)}>Hear along …</button>`}`}</td>
             </tr>`)}</tbody>
         </table>
       </div>

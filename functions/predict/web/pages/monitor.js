@@ -1,8 +1,9 @@
-// Monitor: how much comes, how sure and how quick the answers are, what was raised, and the loop.
+// Monitor: how much comes, how sure and how quick the answers are, what drifts, what was raised, and the loop.
 import { Alerts, inADay, useAlerts } from "../alerts.js";
 import { get } from "../api.js";
 import { useClasses } from "../classes.js";
 import { html } from "../dom.js";
+import { Drift } from "../drift.js";
 import { Glance, OverTime, Spreads, WhatCame } from "../figures.js";
 import { Latest } from "../latest.js";
 import { Loop } from "../loop.js";
@@ -24,7 +25,8 @@ export default function Monitor() {
         <${Glance} metrics=${metrics.data} alerts=${alerts.data && inADay(alerts.data)} />
         <${OverTime} metrics=${metrics.data} />
         <${Spreads} metrics=${metrics.data} />
-        <${WhatCame} metrics=${metrics.data} look=${look} />`}
+        <${WhatCame} metrics=${metrics.data} look=${look} />
+        <${Drift} drift=${metrics.data.drift} look=${look} />`}
       <${Alerts} found=${alerts} look=${look} />
       ${status.problem && !metrics.problem && html`<${Trouble} problem=${status.problem} again=${status.again} />`}
       ${status.data && html`<${Loop} status=${status.data} />`}

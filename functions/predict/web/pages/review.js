@@ -1,4 +1,4 @@
-// Review: what the model was least sure of, one stretch after the other, a key for each label.
+// Review: what the model learns most from, one stretch after the other, a key for each label.
 import { get } from "../api.js";
 import { useClasses } from "../classes.js";
 import { announce, html, useEffect, useRef, useState } from "../dom.js";
@@ -13,11 +13,14 @@ import { Standing } from "../standing.js";
 const SETTING = "earshot-plays-at-once";
 const KEYS = 9;
 const TOP = 4;
+// From this margin on one label leads clearly; above this share of what is accepted, few samples are as novel.
+const CLOSE = 0.2;
+const FAR = 0.8;
 
-export default function Review() {
+export default function Review({ query: { site, label } }) {
   const classes = useClasses();
   const samples = usePoll((signal) => get("/samples", { signal }), [], { every: 3000 });
-  const judging = useJudging();
+  const judging = useJudging({ site, label });
   const [playsAtOnce, setPlaysAtOnce] = useState(localStorage.getItem(SETTING) !== "no");
   const { current, done, problem, isLost } = judging;
   const labels = choices(samples.data, classes.data, current);
@@ -42,7 +45,9 @@ export default function Review() {
   useEffect(() => samples.again(), [judging.reviewed && JSON.stringify(judging.reviewed)]);
   const isEmpty = judging.reviewed && !current;
   return html`
-    <${PageHead} title="Review">What the model is least sure of comes first. Say what it is: it learns most from this.<//>
+    <${PageHead} title="Review">What the model is least sure of, and what it never heard the like of, comes first. Say what it is: it learns most from this.<//>
+    ${(site || label) && html`<p class="row small"><span>Only what ${label ? html`was guessed to be <b>${words(label)}</b>` : "comes"}
+      ${site && html` from <b>${site}</b>`}.</span> <a href=${link("review")}>All that waits</a></p>`}
     <${Standing} reviewed=${judging.reviewed} samples=${samples.data} />
     ${problem && html`<${Trouble} problem=${problem} again=${isLost ? judging.again : null} />`}
     ${!judging.reviewed && !problem && html`<${Waiting} />`}
@@ -105,8 +110,10 @@ function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, pla
         <div class="stack tight guess">
           <h2>The model’s guess: <${Label} label=${doubt.label} look=${look} plain /></h2>
           <${Bars} items=${likeliest(doubt)} look=${look} />
+          <p class="small">${reason(asked)}${doubt.novelty > 0 && html` <span class="soft">${novelty(doubt)}</span>`}</p>
           <p class="soft small">From <a href=${link("recordings", [asked.recording])}>${fileName(asked.key)}</a> of ${asked.site},
-            ${" "}${stretch(doubt.start_s, doubt.end_s)}; model ${asked.model_version}.</p>
+            ${" "}${stretch(doubt.start_s, doubt.end_s)}; model ${asked.model_version}.
+            ${" "}<a href=${link("search", [], { recording: asked.recording, start_s: doubt.start_s })}>Find more like this</a></p>
         </div>
         <div class="stack tight" role="group" aria-labelledby="say">
           <h2 id="say">What is it?</h2>
@@ -139,6 +146,24 @@ function Others({ rest, isOpen, isGone, settle }) {
         <datalist id="others">${rest.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`
       : html`<select ref=${field} aria-label="Another label">${rest.map((one) => html`<option key=${one} value=${one}>${words(one)}</option>`)}</select>`}
     <button class="quiet" disabled=${isGone}>It is this</button></form>`;
+}
+
+/** Why this stretch is asked about, in a sentence. */
+function reason({ doubt, site }) {
+  const [, second] = likeliest(doubt);
+  const rival = second && `${words(second.label)} is nearly as likely`;
+  return {
+    disagreement: "Two models hear different things here.",
+    drift: `${site} does not sound as it used to.`,
+    novel: "The model never heard the like: its answer says little.",
+    uncertain: doubt.margin < CLOSE && rival ? `The model is torn: ${rival}.` : "The model is not sure enough of its answer.",
+  }[doubt.reason];
+}
+
+/** How novel it is, in a sentence. */
+function novelty({ novelty: far }) {
+  if (far > 1) return "It is like nothing the model learnt from.";
+  return far > FAR ? "It is at the edge of what the model learnt from." : "It sounds like what the model learnt from.";
 }
 
 const likeliest = ({ probabilities }) => Object.entries(probabilities).sort(([, a], [, b]) => b - a).slice(0, TOP)

@@ -28,6 +28,7 @@ GROUP = "earshot.commands"
 OWN = {
     "predict": "earshot.cli.predict:predict",
     "analyze": "earshot.cli.analyze:analyze",
+    "search": "earshot.cli.search:search",
     "upload": "earshot.cli.upload:upload",
     "samples": "earshot.cli.samples:samples",
     "retrain": "earshot.cli.training:retrain",

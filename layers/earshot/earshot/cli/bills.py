@@ -38,10 +38,13 @@ ANSWER_BYTES = 900
 SAMPLE_WRITES = 18
 SAMPLE_READS = 22
 SAMPLE_GETS = 2
+# What it is found by, which a sweep reads again, and what is packed.
+SAMPLE_PUTS = 1
 SAMPLE_BYTES = 4_500
-RECORDING_WRITES = 24
-RECORDING_READS = 12
-RECORDING_PUTS = 12
+# Among them what drift is told by: an answer for each label and hour, and the site's entry.
+RECORDING_WRITES = 29
+RECORDING_READS = 13
+RECORDING_PUTS = 13
 RECORDING_GETS = 4
 # A clip; its occurrence by day, now and then an alert or a stretch to review.
 DETECTION_WRITES = 8
@@ -51,10 +54,15 @@ READ_BYTES = 8 << 20
 SWEEPS = HOURS * 12
 SWEEP_READS = 45
 SWEEP_WRITES = 1
+SWEEP_LISTS = 1
+# The champion's pointer: is it new, and does a challenger hear along?
+SWEEP_GETS = 1
 SWEEP_LOG_BYTES = 1_500
+# Once an hour, what was asked lately and whether a site drifts.
+DRIFT_READS = 40
 # Six of predict, eleven of ingest and the webhook; of the sweep's one, as it repairs little.
 METRICS = 18
-ALARMED_METRICS = 16
+ALARMED_METRICS = 18
 # Lambda holds five connections to a queue that is empty, each asks for 20 s.
 IDLE_POLLS = 5 * 3 * 60 * HOURS
 
@@ -140,6 +148,8 @@ class Bills:
                 *self._arriving(n),
                 self._line("ingest, time", self._own("lambda_time"), n * self._gb_s(ms)),
                 self._line("looked at", "s3_get", n * SAMPLE_GETS),
+                self._line("made to be found", "s3_put", n * SAMPLE_PUTS),
+                self._line("packed to be found", "s3_get", n * SAMPLE_PUTS),
                 self._line("catalogued and counted", "table_write", n * SAMPLE_WRITES),
                 self._line("read of the books", "table_read", n * SAMPLE_READS),
                 self._line("log", "log", n * PREDICTION_LOG_BYTES / GB),
@@ -212,7 +222,10 @@ class Bills:
                 self._line("sweeps, invocations", "lambda_request", SWEEPS),
                 self._line("sweeps, time", self._own("lambda_time"), sweeping),
                 self._line("sweeps, reads", "table_read", SWEEPS * SWEEP_READS),
+                self._line("sweeps, the champion's pointer", "s3_get", SWEEPS * SWEEP_GETS),
+                self._line("looks for drift, reads", "table_read", HOURS * DRIFT_READS),
                 self._line("sweeps, writes", "table_write", SWEEPS * SWEEP_WRITES),
+                self._line("sweeps, lists", "s3_put", SWEEPS * SWEEP_LISTS),
                 self._line("sweeps, the table's key", "key_request", SWEEPS),
                 self._line("sweeps, log", "log", SWEEPS * SWEEP_LOG_BYTES / GB),
                 self._line(

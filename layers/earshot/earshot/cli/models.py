@@ -26,12 +26,13 @@ def list_models(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
+    shadow = found["shadow"]
     print_table(
-        "Models; * serves",
+        "Models; * serves, ~ hears along",
         ("", "version", "trained", "backbone", ">clips", ">accuracy", ">macro-F1", ">ECE"),
         (
             (
-                "*" if row["champion"] else "",
+                "*" if row["champion"] else "~" if _hears_along(shadow, row) else "",
                 row["version"],
                 row["trained_at"][:16],
                 row["backbone"],
@@ -45,6 +46,8 @@ def list_models(context: typer.Context, as_json: AsJson = False) -> None:
     )
     for version, why in found["unreadable"].items():
         say(f"{version} cannot be read: {why}")
+    if shadow:
+        say(_compared(shadow))
 
 
 @app.command()
@@ -100,16 +103,65 @@ def rollback(context: typer.Context, reason: Reason, as_json: AsJson = False) ->
     _report(champion, as_json)
 
 
+@app.command()
+def shadow(
+    context: typer.Context,
+    version: Version,
+    reason: Reason,
+    needed: Annotated[
+        int, typer.Option(min=0, help="Comparisons after which it is promoted; 0 for never.")
+    ] = 0,
+    share: Annotated[
+        float | None, typer.Option(help="Of the traffic, that it hears, up to 1.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a version hear along with the one that serves; nobody gets its answers."""
+    with connected(context) as api:
+        wish = _wish(api, reason) | {"needed": needed, "share": share}
+        begun = api.ask("POST", f"/models/{quote(version, safe='')}/shadow", json=wish)
+    if as_json:
+        print_json(begun)
+    else:
+        say(_compared(begun))
+
+
+@app.command()
+def unshadow(context: typer.Context, reason: Reason, as_json: AsJson = False) -> None:
+    """Let no version hear along any more."""
+    with connected(context) as api:
+        wish = {"reason": reason, "by": _who()}
+        ended = api.ask("DELETE", "/models/shadow", params=wish)
+    if as_json:
+        print_json(ended)
+    else:
+        say(f"{ended['version']} hears along no more")
+
+
+def _hears_along(shadow: dict[str, Any] | None, row: dict[str, Any]) -> bool:
+    return shadow is not None and shadow["version"] == row["version"]
+
+
+def _compared(shadow: dict[str, Any]) -> str:
+    told = f"{shadow['version']} hears along: {shadow['agreed']} of {shadow['compared']} alike"
+    left = f", {shadow['still_needed']} to go" if shadow["needed"] else ""
+    return f"{told}{left}. {shadow['against'] or ''}".rstrip()
+
+
 def _wish(api: Api, reason: str) -> dict[str, Any]:
     """Who asks for it and why, and the champion that is seen now: another one is left alone."""
     champion = api.ask("GET", "/models")["champion"]
+    expected = champion["version"] if champion else None
+    return {"reason": reason, "by": _who(), "expected": expected}
+
+
+def _who() -> str:
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):
         # A container may have a user without a name.
         user = "unknown"
-    expected = champion["version"] if champion else None
-    return {"reason": reason, "by": f"{user} (earshot)", "expected": expected}
+    return f"{user} (earshot)"
 
 
 def _report(champion: dict[str, Any] | None, as_json: bool) -> None:

@@ -132,6 +132,10 @@ def _print(run: dict[str, Any]) -> None:
             f"accuracy    {figure(metrics['accuracy'])}, macro-F1 "
             f"{figure(metrics.get('macro_f1'))} on {metrics.get('clips', 0)} held-out clips"
         )
+    if reviews := metrics.get("reviews"):
+        say(f"reviews     {reviews['sentence']}")
+    if projection := metrics.get("projection"):
+        say(f"to collect  {projection['sentence']}")
     if run["gates"]:
         print_table(
             "Gates",
@@ -141,10 +145,31 @@ def _print(run: dict[str, Any]) -> None:
                 for gate in run["gates"]
             ),
         )
+    if projection:
+        print_table(
+            "More recordings",
+            ("label", ">recordings", ">F1", ">more", "expect"),
+            (row for label in projection["labels"].items() for row in _outlook(*label)),
+        )
     for remark in run["notes"]:
         say(f"note: {remark}")
     if run["error"]:
         say(f"error: {run['error']}")
+
+
+def _outlook(label: str, found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each number of more recordings that can be told of, or one for none."""
+    has = (label, str(found["recordings"]), figure(found["f1"]))
+    if not found["more"]:
+        return [(*has, "-", "cannot be told")]
+    return [
+        (
+            *(has if number == 0 else ("", "", "")),
+            str(one["recordings"]),
+            f"F1 +{one['gain']:.2f} ({one['interval'][0]:.2f} to {one['interval'][1]:.2f})",
+        )
+        for number, one in enumerate(found["more"])
+    ]
 
 
 def _list(found: dict[str, Any], as_json: bool) -> None:

@@ -27,18 +27,24 @@ if TYPE_CHECKING:
     from earshot.registry import Registry
     from earshot.services.alerts import Alerts
     from earshot.services.analysis import Analysis
+    from earshot.services.drift import Drift
     from earshot.services.imports import Imports
     from earshot.services.models import Models
     from earshot.services.occurrences import Occurrences
+    from earshot.services.packing import Packing
     from earshot.services.review import ReviewQueue
     from earshot.services.samples import LabelledClips
+    from earshot.services.search import Search
+    from earshot.services.shadows import Shadows
     from earshot.services.training import Training
     from earshot.services.uploads import Uploads
+    from earshot.services.watching import Watch
     from earshot.serving import Serving
     from earshot.statistics import Statistics
     from earshot.store import Store
     from earshot.sweeps import Sweeps
     from earshot.tokens import Tokens
+    from earshot.vectors import VectorStore
 
 logger = logging.getLogger(__name__)
 
@@ -63,13 +69,19 @@ class Services:
     imports: Imports
     analysis: Analysis
     alerts: Alerts
+    drift: Drift
     occurrences: Occurrences
     reviews: ReviewQueue
     uploads: Uploads
     training: Training
     models: Models
+    shadows: Shadows
+    watch: Watch
     sweeps: Sweeps
     failures: Failures
+    vectors: VectorStore
+    search: Search
+    packing: Packing
 
     # --- predict ---------------------------------------------------------------------------
 
@@ -94,9 +106,13 @@ class Services:
             serving=self.serving,
             analysis=self.analysis,
             alerts=self.alerts,
+            drift=self.drift,
+            shadows=self.shadows,
+            watch=self.watch,
             arrivals=self.arrivals,
             statistics=self.statistics,
             sweeps=self.sweeps,
+            packing=self.packing,
             receive=self.receive,
         )
 

@@ -27,6 +27,7 @@ from earshot.listening import always, listen
 from earshot.recording import now
 from earshot.results import CLIPS, PARTS, RESULTS
 from earshot.services.heard import Heard
+from earshot.services.opinion import asked
 from earshot.store import RECORDINGS
 
 if TYPE_CHECKING:
@@ -35,13 +36,16 @@ if TYPE_CHECKING:
     from earshot.application import Application
     from earshot.chronicle import Chronicle
     from earshot.detector import Detector
+    from earshot.driftlog import DriftLog
     from earshot.events import Publisher
     from earshot.logbook import Logbook
+    from earshot.observations import Observations
     from earshot.recording import Detections, FieldRecording
     from earshot.results import Results
     from earshot.services.alerts import Alerts
     from earshot.serving import Serving
     from earshot.store import Store, Stored
+    from earshot.vectors import VectorStore
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +69,15 @@ class Analysis:
 
     logbook: Logbook
     chronicle: Chronicle
+    observations: Observations
+    drift: DriftLog
     store: Store
     results: Results
     serving: Serving
     publisher: Publisher
     alerts: Alerts
     application: Application
+    vectors: VectorStore
 
     def receive(self, key: str, goes_on: Callable[[], bool] = always) -> FieldRecording:
         """Note a recording and analyse it, unless that was done; answers how far it is.
@@ -156,7 +163,11 @@ class Analysis:
             if hearing is not None:
                 background = self.application.silence_label
                 heard = Heard(record, stream, detector.card, hearing, background, digest)
+                heard = asked(self.serving, heard, goes_on)
+                if self.drift.is_drifting(record.site):
+                    heard = heard.most_novel_first()
                 if self._keep_clips(heard, goes_on):
+                    self._keep_vectors(heard, detector)
                     return self._conclude(heard)
         return self._leave(diary.record)
 
@@ -189,6 +200,11 @@ class Analysis:
             self.results.keep(f"{folder}{clip.name}", heard.cut(clip), clips.media_type(clip.name))
         return goes_on()
 
+    def _keep_vectors(self, heard: Heard, detector: Detector) -> None:
+        """Keep what stretches of a recording are found by."""
+        source = f"recording-{heard.record.recording}-{heard.digest}"
+        self.vectors.keep(detector.card.embedding_id, source, heard.vectors(detector))
+
     def _conclude(self, heard: Heard) -> FieldRecording:
         """Write what was found, and then say so."""
         record = heard.record
@@ -198,6 +214,7 @@ class Analysis:
             self.results.keep(f"{folder}{form.suffix}", form.write(found).encode(), form.media_type)
         results = f"{folder}{FORMATS['json'].suffix}"
         self.chronicle.write(results, heard.occurrences)
+        self.observations.keep(record.site, heard.observations)
         self.alerts.consider(record, found)
         analysed = replace(
             record,
@@ -209,7 +226,7 @@ class Analysis:
             results=results,
             detections=dict(Counter(one.label for one in found.detections)),
         )
-        return self.logbook.finish(analysed, heard.reviews)
+        return self.logbook.finish(analysed, heard.reviews, heard.counted)
 
 
 class _Parts:

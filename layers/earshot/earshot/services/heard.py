@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from earshot import clips
+from earshot.answers import draw
+from earshot.audio.streams import resampled
 from earshot.clips import Clip
-from earshot.detections import doubts, summarise
-from earshot.recording import Occurrence, Review, later, now, object_id
+from earshot.detections import doubt, doubts, summarise
+from earshot.recording import Observation, Occurrence, Review, later, moment, now, object_id
 from earshot.results import CLIPS
+from earshot.vectors import Stretch, Vectors
 
 if TYPE_CHECKING:
     from earshot.audio.streams import Stream
     from earshot.bundle import ModelCard
-    from earshot.detector import Hearing
+    from earshot.detector import Detector, Hearing
     from earshot.recording import Detection, Detections, Doubt, FieldRecording
 
 # Of one recording, those of the surest detections: a night of rain must not fill the bucket.
@@ -27,7 +33,8 @@ class Heard:
     """A recording, its sound, and what a model made of it.
 
     ``background`` is the label that makes no detections; ``digest`` tells this content and this
-    model from others.
+    model from others. ``disagreements`` are asked about before other doubts,
+    ``counted`` is what a challenger is compared by.
     """
 
     record: FieldRecording
@@ -36,6 +43,8 @@ class Heard:
     hearing: Hearing
     background: str | None
     digest: str
+    disagreements: tuple[Doubt, ...] = ()
+    counted: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def detections(self) -> Detections:
@@ -77,19 +86,31 @@ class Heard:
         ]
 
     @property
+    def observations(self) -> list[Observation]:
+        """What was heard, as far as it is independent: one window of each label and hour."""
+        record = self.record
+        notes = record.notes
+        began = datetime.fromisoformat((notes and notes.started_at) or record.received_at)
+        hours = ((began.timestamp() + self.hearing.starts) // 3600).astype(np.int64)
+        return [
+            Observation(moment(3600 * int(hours[at])), answer.label, self.card.version, answer)
+            for at, answer in draw(self.hearing, self.card, self.digest, hours)
+        ]
+
+    @property
     def reviews(self) -> list[Review]:
         """What a person is to be asked."""
         record = self.record
         reviews = []
-        for doubt in self._doubts:
-            clip = f"{CLIPS}{record.recording}/{self._of(doubt).name}"
+        for one in self._doubts:
+            clip = f"{CLIPS}{record.recording}/{self._of(one).name}"
             reviews.append(
                 Review(
                     review=object_id(clip),
                     recording=record.recording,
                     key=record.key,
                     site=record.site,
-                    doubt=doubt,
+                    doubt=one,
                     clip=clip,
                     model_version=self.card.version,
                     queued_at=now(),
@@ -101,8 +122,48 @@ class Heard:
     def clips(self) -> list[Clip]:
         """The clips of all of these, in the order of time."""
         wanted = {self._around(one) for one in self.detections.detections if one.clip}
-        wanted |= {self._of(doubt) for doubt in self._doubts}
+        wanted |= {self._of(one) for one in self._doubts}
         return sorted(wanted, key=lambda clip: (clip.start_s, clip.name))
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """What can be found again by its sound: windows that are detected or doubted.
+
+        Of detections, those that have a clip; in the order of time.
+        """
+        found = {
+            one.peak_s: Stretch(
+                one.peak_s,
+                round(min(one.peak_s + self.card.window_s, self.stream.duration_s), 3),
+                one.label,
+                one.peak_confidence,
+                one.clip,
+            )
+            for one in self.detections.detections
+            if one.clip
+        }
+        for review in self.reviews:
+            doubt, clip = review.doubt, review.clip.rpartition("/")[2]
+            known = found.get(doubt.start_s) or Stretch(
+                doubt.start_s, doubt.end_s, doubt.label, doubt.confidence, clip
+            )
+            found[doubt.start_s] = replace(known, review=review.review)
+        return [found[start_s] for start_s in sorted(found)]
+
+    def vectors(self, detector: Detector) -> Vectors:
+        """The embeddings of the stretches: their windows are heard again, as none were kept."""
+        rate = self.card.sample_rate
+        heard, window = resampled(self.stream, rate), round(self.card.window_s * rate)
+        stretches = self.stretches
+        values = [
+            # The stream knows its end: the only window of a short recording is shorter.
+            detector.run(heard.read(at, at + window)[np.newaxis])[1][0]
+            for at in (round(one.start_s * rate) for one in stretches)
+        ]
+        record = self.record
+        return Vectors.of_recording(
+            record.recording, record.site, self.digest, stretches, np.array(values, np.float32)
+        )
 
     def cut(self, clip: Clip) -> bytes:
         """A clip's own audio, mono, 16-bit, at the recording's rate."""
@@ -110,9 +171,17 @@ class Heard:
         samples = self.stream.read(round(clip.start_s * rate), round(clip.end_s * rate))
         return clips.encode(samples, rate, clip.name)
 
+    def most_novel_first(self) -> Heard:
+        """The same of a site that drifts: its most novel window is asked about in any case."""
+        at = int(self.hearing.novelty.argmax())
+        one = doubt(self.hearing, self.card, self.stream.duration_s, at, "drift")
+        if any(one.start_s < d.end_s and d.start_s < one.end_s for d in self.disagreements):
+            return self
+        return replace(self, disagreements=(*self.disagreements, one))
+
     @cached_property
     def _doubts(self) -> tuple[Doubt, ...]:
-        return doubts(self.hearing, self.card, self.stream.duration_s)
+        return doubts(self.hearing, self.card, self.stream.duration_s, self.disagreements)
 
     def _around(self, one: Detection) -> Clip:
         stream = self.stream

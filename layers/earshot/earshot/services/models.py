@@ -13,9 +13,11 @@ from earshot.events import ModelPromoted
 
 if TYPE_CHECKING:
     from earshot.bundle import ModelCard
+    from earshot.detector import Detector
     from earshot.evaluation import Evaluation
     from earshot.events import Publisher
-    from earshot.registry import Champion, Registry
+    from earshot.pointer import Champion, Shadow
+    from earshot.registry import Registry
     from earshot.serving import Serving
 
 logger = logging.getLogger(__name__)
@@ -48,17 +50,23 @@ class Models:
     publisher: Publisher
 
     def promote(
-        self, version: str | None, expected: Champion | None, by: str, reason: str
+        self,
+        version: str | None,
+        expected: Champion | None,
+        by: str,
+        reason: str,
+        proven_as: Shadow | None = None,
     ) -> Champion:
         """Try a version, or by None the default bundle, put it into service, and tell of it.
 
         Raises PromotionConflict when the pointer is no longer ``expected``, or cannot be read:
-        what served before is for a person to judge. Raises ModelNotFound, or PromotionRefused when
-        the version could not serve.
+        what served before is for a person to judge; and when what the version is ``proven_as`` was
+        taken out of the shadow meanwhile. Raises ModelNotFound, or PromotionRefused when the
+        version could not serve.
         """
         if expected and expected.fault:
             raise PromotionConflict(f"{version} was not promoted: {expected.fault}")
-        return self._promote(version, expected, by, reason)
+        return self._promote(version, expected, by, reason, proven_as=proven_as)
 
     def _promote(
         self,
@@ -67,15 +75,10 @@ class Models:
         by: str,
         reason: str,
         rollback: bool = False,
+        proven_as: Shadow | None = None,
     ) -> Champion:
-        try:
-            tried = self.serving.load(version)
-        except BadBundle as error:
-            raise PromotionRefused(
-                f"{version or 'The default bundle'} could not serve, so the champion stays what "
-                f"it is: {error} Promote another version."
-            ) from error
-        champion = self.registry.promote(version, expected, by, reason, rollback)
+        tried = self.tried(version)
+        champion = self.registry.promote(version, expected, by, reason, rollback, proven_as)
         self.serving.look_again(version, tried)
         try:
             self.publisher.publish(
@@ -88,6 +91,19 @@ class Models:
             logger.exception("The promotion of %s could not be published.", version)
         return champion
 
+    def tried(self, version: str | None) -> Detector:
+        """A version, or by None the default bundle, that could serve.
+
+        Raises ModelNotFound, or PromotionRefused when it could not.
+        """
+        try:
+            return self.serving.load(version)
+        except BadBundle as error:
+            raise PromotionRefused(
+                f"{version or 'The default bundle'} could not serve, so the champion stays what "
+                f"it is: {error} Promote another version."
+            ) from error
+
     def promote_by_hand(
         self, version: str, by: str, reason: str, expected: str | None = None
     ) -> Champion | None:
@@ -97,7 +113,7 @@ class Models:
         ``expected`` is the champion that the caller has seen. Answers the pointer, None while
         nothing was ever promoted. Raises what ``promote`` does.
         """
-        pointer = self._pointer(expected)
+        pointer = self.pointer(expected)
         wanted = self._pointed(version)
         is_broken = bool(pointer and pointer.fault)
         if wanted == (pointer.version if pointer else None) and not is_broken:
@@ -110,7 +126,7 @@ class Models:
         ``expected`` is the champion that the caller has seen: with it, a call that is repeated
         goes back once. Raises NothingToRollBackTo and what ``promote`` does.
         """
-        pointer = self._pointer(expected)
+        pointer = self.pointer(expected)
         undone = pointer.undone() if pointer else None
         default, fault = self._default()
         if undone is None or (undone.previous is None and not (default or fault)):
@@ -119,7 +135,7 @@ class Models:
             )
         return self._promote(undone.previous, pointer, by, reason, rollback=True)
 
-    def _pointer(self, expected: str | None) -> Champion | None:
+    def pointer(self, expected: str | None) -> Champion | None:
         """The champion pointer; raises PromotionConflict when it is not at ``expected``."""
         pointer = self.registry.champion()
         if expected is not None and self._pointed(expected) != (pointer and pointer.version):
@@ -142,6 +158,14 @@ class Models:
             return None, str(error)
         return (bundle.card if bundle else None), ""
 
+    def name(self, version: str | None) -> str | None:
+        """What a version of the pointer calls itself; None for a default bundle that is not there.
+
+        Or that cannot be read.
+        """
+        default, _ = self._default()
+        return version or (default.version if default else None)
+
     def listing(self) -> Listing:
         """The latest versions."""
         found = self.registry.latest(LISTED)
@@ -149,11 +173,10 @@ class Models:
         cards = [card for card in found.values() if not isinstance(card, str)]
         unreadable = {version: why for version, why in found.items() if isinstance(why, str)}
         pointer = self.registry.champion()
-        champion = pointer.version if pointer else None
         return Listing(
             cards=[*cards, default] if default else cards,
             unreadable=unreadable | ({DEFAULT: fault} if fault else {}),
-            champion=champion or (default.version if default else None),
+            champion=self.name(pointer.version if pointer else None),
             pointer=pointer,
         )
 

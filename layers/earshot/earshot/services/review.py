@@ -8,6 +8,7 @@ takes its sample along, in the same way.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,38 +18,56 @@ from earshot.recording import TakenBack, now
 from earshot.store import SAMPLES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from earshot.application import Application
-    from earshot.logbook import Logbook
+    from earshot.docket import Docket
     from earshot.recording import Review, Verdict
     from earshot.results import Results
     from earshot.store import Store
 
 # So much a review's record has room for.
 MOST_UNDONE = 100
+# As ``_sample_key`` writes them: ids are object_id's sixteen hex digits.
+_REVIEWED = re.compile(
+    re.escape(SAMPLES) + r"[^/]+/[0-9a-f]{16}/\d{5,}\.\d{3}-\d{5,}\.\d{3}-[0-9a-f]{16}(-\d+)?\.wav"
+)
 
 
 class ReviewQueue:
     """Who is asked what, and what comes of the answers."""
 
     def __init__(
-        self, logbook: Logbook, store: Store, results: Results, application: Application
+        self, docket: Docket, store: Store, results: Results, application: Application
     ) -> None:
-        self._logbook = logbook
+        self._docket = docket
         self._store = store
         self._results = results
         self._application = application
 
-    def waiting(self, limit: int) -> list[Review]:
-        """What waits for a person, the least certain first."""
-        return self._logbook.reviews(limit)
+    def waiting(
+        self, limit: int, site: str | None = None, label: str | None = None
+    ) -> list[Review]:
+        """Up to a hundred that wait for a person, those that teach most first; see ``ranking``.
+
+        Of one ``site``, or guessed to be of one ``label``, if that is asked for. Those of a site
+        that is favoured say ``drift`` for their reason, as long as it is.
+        """
+        favoured = self._docket.favoured()
+        waiting = self._docket.waiting(limit, favoured, site, label)
+        return [_drifting(one) if one.site in favoured else one for one in waiting]
+
+    def favour(self, sites: Collection[str]) -> None:
+        """Let what waits of these sites come first from now on, and of no others."""
+        self._docket.favour(sites)
 
     def reviewed(self) -> dict[Verdict, int]:
         """How many verdicts of each kind stand."""
-        return self._logbook.reviewed()
+        return self._docket.reviewed()
 
     def clip(self, review: str) -> bytes:
         """The stretch's audio, a WAV file; raises ReviewNotFound or ClipNotFound."""
-        return self._results.clip(self._logbook.review(review).clip)
+        return self._results.clip(self._docket.review(review).clip)
 
     def decide(self, review: str, verdict: Verdict, label: str | None, by: str) -> Review:
         """Record what a person said, and make it a sample unless it was rejected.
@@ -61,18 +80,18 @@ class ReviewQueue:
         back meanwhile, BadKey or UnknownLabel for a label that no sample could have, and
         ClipNotFound.
         """
-        asked = self._logbook.review(review)
+        asked = self._docket.review(review)
         named = None
         if verdict != "reject":
             named = plain_name(asked.doubt.label if label is None else label, "a label")
             self._application.check_label(named)
         if asked.verdict is None:
             decided = self._decided(asked, verdict, named, by)
-            asked = decided if self._logbook.decide(decided) else self._logbook.review(review)
+            asked = decided if self._docket.decide(decided) else self._docket.review(review)
         # Correcting a guess to itself is confirming it.
         if asked.verdict is None or asked.reviewed_label != named:
             raise _conflict(asked)
-        if self._logbook.is_waiting(asked):
+        if self._docket.is_waiting(asked):
             self._carry_out(asked)
         return asked
 
@@ -86,11 +105,11 @@ class ReviewQueue:
 
         Raises ReviewNotFound, and ReviewConflict when there is no such verdict.
         """
-        asked = self._logbook.review(review)
+        asked = self._docket.review(review)
         if asked.verdict and reviewed_at in (None, asked.reviewed_at):
             undone = _undone(asked, by)
-            taken = self._logbook.take_back(asked, undone)
-            asked = undone if taken else self._logbook.review(review)
+            taken = self._docket.take_back(asked, undone)
+            asked = undone if taken else self._docket.review(review)
         named = [one for one in asked.history if reviewed_at in (None, one.reviewed_at)]
         if not named or (asked.verdict and reviewed_at is None):
             raise _conflict(asked)
@@ -104,9 +123,9 @@ class ReviewQueue:
         if decided.sample:
             clip = self._results.clip(decided.clip)
             self._store.write([(decided.sample, len(clip), io.BytesIO(clip))])
-        if not self._logbook.close(decided):
+        if not self._docket.close(decided):
             self._forget_sample(decided.sample)
-            raise _conflict(self._logbook.review(decided.review))
+            raise _conflict(self._docket.review(decided.review))
 
     def _forget_sample(self, key: str | None) -> None:
         # Each verdict has a key of its own: nobody's later sample is lost by this.
@@ -127,6 +146,13 @@ class ReviewQueue:
             reviewed_by=by,
             reviewed_at=now(),
         )
+
+
+def _drifting(asked: Review) -> Review:
+    """The review, asked for because of its site, unless models disagree on it."""
+    if asked.doubt.reason == "disagreement":
+        return asked
+    return replace(asked, doubt=replace(asked.doubt, reason="drift"))
 
 
 def _undone(asked: Review, by: str) -> Review:
@@ -178,3 +204,8 @@ def _sample_key(asked: Review, label: str) -> str:
     again = f"-{len(asked.history) + 1}" if asked.history else ""
     name = f"{doubt.start_s:09.3f}-{doubt.end_s:09.3f}-{asked.review}{again}.wav"
     return f"{SAMPLES}{label}/{asked.recording}/{name}"
+
+
+def is_reviewed(sample: str) -> bool:
+    """Whether a sample came from the review queue, by its key; nobody else names one so."""
+    return _REVIEWED.fullmatch(sample) is not None

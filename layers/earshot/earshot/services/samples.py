@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from earshot.services.training import Training
     from earshot.serving import Serving
     from earshot.store import Opened, Store
+    from earshot.vectors import VectorStore
 
 # An object that changes more often while one looks will be told of again.
 LOOKS = 10
@@ -44,6 +45,7 @@ class LabelledClips:
     arrivals: Arrivals
     serving: Serving
     training: Training
+    vectors: VectorStore
 
     def settle(self, key: str) -> Outcome:
         """Make the catalog agree with what is at a key now; ask for a training when one is due.
@@ -89,6 +91,8 @@ class LabelledClips:
             if known and not self.holdings.release(known):
                 return None
             return self._refuse(key, error)
+        # First, so that whatever is catalogued can be found.
+        self.vectors.keep_sample(sample)
         try:
             held = self.holdings.hold(sample, version, known)
         except LabelConflict as error:

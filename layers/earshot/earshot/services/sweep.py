@@ -16,6 +16,11 @@ looks after, do no harm.
 ``object_received``      a recording waited for a model that is there now, or an object's
                          event was lost for good: it was taken in, or gone on with
 ``alert_published``      an alert was raised, and nobody was told of it
+``rolled_back``          a new champion did far worse than what served before it
+``shadow_promoted``      a challenger has proven itself in the shadow, and serves
+``shadow_ended``         a challenger failed in the shadow, or was not heard enough
+``run_settled``          a run's challenger left the shadow, and the run did not know
+``drift_told``           a site was found to drift, and people are told; see ``services.drift``
 =======================  =====================================================================
 """
 
@@ -27,6 +32,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from earshot.errors import NoModel, RunNotFound
@@ -47,7 +53,11 @@ if TYPE_CHECKING:
     from earshot.runs import Run
     from earshot.services.alerts import Alerts
     from earshot.services.analysis import Analysis
+    from earshot.services.drift import Drift
+    from earshot.services.packing import Packing
+    from earshot.services.shadows import Shadows
     from earshot.services.training import Training
+    from earshot.services.watching import Watch
     from earshot.serving import Serving
     from earshot.statistics import Statistics
     from earshot.store import Store
@@ -125,9 +135,13 @@ class Sweep:
     serving: Serving
     analysis: Analysis
     alerts: Alerts
+    drift: Drift
+    shadows: Shadows
+    watch: Watch
     arrivals: Arrivals
     statistics: Statistics
     sweeps: Sweeps
+    packing: Packing
     receive: Callable[[str, Callable[[], bool]], Outcome]
     clock: Callable[[], float] = time.time
 
@@ -143,13 +157,17 @@ class Sweep:
             "publish alerts": self._publish_alerts,
             "end runs that lost their seat": self._end_strays,
             "look after the run under way": self._look_after_run,
+            "look after the champion and its challenger": self._look_after_models,
             "ask for a training that is due": self._request_if_due,
             "count samples anew": self._recount,
+            "pack what can be searched": partial(self._pack, goes_on),
         }
         if last is None or last.failed or last.at[:10] != log.at[:10]:
             # Once a day: the one is told by nobody, the other happens when somebody looks.
             steps["abort uploads that were left"] = self._abort_leftovers
             steps["add up the statistics of past days"] = self._fold_statistics
+        if last is None or last.failed or last.at[:13] != log.at[:13]:
+            steps["look for drift"] = self._look_for_drift
         # Last, for it is the most work, and on what others have sent.
         steps["take in recordings that wait"] = partial(self._take_in_recordings, goes_on)
         steps["take in archives that were left"] = partial(self._take_in_archives, goes_on)
@@ -236,6 +254,17 @@ class Sweep:
         if run := self.training.request_if_due():
             log.did("run_requested", f"Run {run.run} is requested: {run.reason}.")
 
+    # --- models ----------------------------------------------------------------------------
+
+    def _look_after_models(self, log: _Log) -> None:
+        pointer = self.registry.champion()
+        if pointer is None:
+            return
+        for repair, sentence in chain(
+            self.watch.look(pointer, self.clock()), self.shadows.look_after(pointer, self.clock())
+        ):
+            log.did(repair, sentence)
+
     # --- counts ----------------------------------------------------------------------------
 
     def _recount(self, log: _Log) -> None:
@@ -258,6 +287,12 @@ class Sweep:
 
     def _fold_statistics(self, _: _Log) -> None:
         self.statistics.totals()
+
+    def _look_for_drift(self, log: _Log) -> None:
+        self.drift.watch(log.did)
+
+    def _pack(self, goes_on: Callable[[], bool], _: _Log) -> None:
+        self.packing.run(goes_on)
 
     # --- objects ---------------------------------------------------------------------------
 

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 
 from earshot.errors import NotEnoughSamples, RetrainInProgress, RunNotFound
 from earshot.events import RetrainRequested
+from earshot.pointer import PastShadow
 from earshot.recording import now
-from earshot.runs import REQUESTED, RUNNING, Run
+from earshot.runs import REQUESTED, RUNNING, SHADOWING, Fate, Run
 
 if TYPE_CHECKING:
     from earshot.catalog import Catalog
     from earshot.events import Publisher
     from earshot.ledger import Ledger
-    from earshot.registry import Promotion, Registry
+    from earshot.pointer import Champion, Promotion, Shadow
+    from earshot.registry import Registry
+    from earshot.runs import Became
 
 logger = logging.getLogger(__name__)
 
@@ -111,18 +114,57 @@ class Training:
     def give_up(self, run: Run, why: str, *, renewed: bool = False) -> bool:
         """End a run that nobody goes on with; False when it went on since it was read.
 
-        It failed, unless its worker died between promoting and saying so. If ``renewed``, its
-        samples count as new again.
+        It failed, unless its worker died between promoting, or putting into the shadow, and saying
+        so. If ``renewed``, its samples count as new again.
         """
         if promotion := self.promotion_of(run):
             return self.ledger.conclude(run, promotion.version)
+        if shadow := self.shadow_of(run):
+            return self.ledger.conclude(run, shadow.version, SHADOWING)
         return self.ledger.fail(run, why, renewed=renewed)
 
     def promotion_of(self, run: Run) -> Promotion | None:
         """How a run's version came into service, whether it serves still or not."""
-        pointer = self.registry.champion()
-        trail = pointer.history if pointer else ()
+        trail = _trail(self.registry.champion())
         return next((one for one in trail if one.promoted_by == promoter(run)), None)
+
+    def shadow_of(self, run: Run) -> Shadow | None:
+        """How a run's version was, or is, compared with the champion."""
+        pointer = self.registry.champion()
+        return next((one for one in _shadows(pointer) if one.began_by == promoter(run)), None)
+
+    def fates(self, run: Run) -> list[Fate]:
+        """What became of a run's version since it was judged, the oldest first."""
+        if run.version is None:
+            return []
+        pointer = self.registry.champion()
+        fates = []
+        for one in _shadows(pointer):
+            if one.version != run.version:
+                continue
+            fates.append(Fate("shadowing", one.began_at, one.began_by, one.reason))
+            if isinstance(one, PastShadow) and not one.promoted:
+                fates.append(Fate("dismissed", one.ended_at, one.ended_by, one.why))
+        for change in _trail(pointer):
+            if change.version == run.version:
+                became: Became = "promoted"
+            elif change.rollback and change.previous == run.version:
+                became = "taken back"
+            else:
+                continue
+            fates.append(Fate(became, change.promoted_at, change.promoted_by, change.reason))
+        return sorted(fates, key=lambda fate: fate.at)
+
+
+def _trail(pointer: Champion | None) -> tuple[Promotion, ...]:
+    return pointer.history if pointer else ()
+
+
+def _shadows(pointer: Champion | None) -> list[Shadow]:
+    """The challengers, the latest first, with the one that hears along."""
+    if pointer is None:
+        return []
+    return [*((pointer.shadow,) if pointer.shadow else ()), *pointer.shadows]
 
 
 def promoter(run: Run) -> str:

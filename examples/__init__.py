@@ -1,0 +1,1 @@
+"""Earshot at work, as programs to read and run."""

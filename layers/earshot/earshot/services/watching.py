@@ -1,0 +1,87 @@
+"""A new champion is watched, and taken back when it does far worse than what served before."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from earshot import watch
+from earshot.errors import BadBundle, ModelNotFound, NothingToRollBackTo, PromotionConflict
+from earshot.recording import later
+from earshot.services.shadows import SWEEP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from earshot.pointer import Champion, Promotion
+    from earshot.services.models import Models
+    from earshot.serving import Serving
+    from earshot.statistics import Statistics
+    from earshot.sweeps import Repair
+
+logger = logging.getLogger(__name__)
+
+# What served before is judged by so many days before the promotion, at most.
+BEFORE_S = 28 * 86_400
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Rolls back by itself; ``is_on`` says whether it may.
+
+    A version is taken back so once: when somebody puts it into service again, they know why.
+    """
+
+    models: Models
+    serving: Serving
+    statistics: Statistics
+    is_on: bool
+
+    def look(self, pointer: Champion, now_s: float) -> Iterator[tuple[Repair, str]]:
+        """Take the champion back if it came a short while ago and does badly.
+
+        ``now_s`` is in seconds since the epoch. Raises PromotionRefused when what served before
+        cannot serve either.
+        """
+        if not self.is_on or pointer.fault or pointer.undone() is None:
+            return
+        latest, *before = pointer.history
+        since_s = now_s - datetime.fromisoformat(latest.promoted_at).timestamp()
+        if latest.rollback or since_s > watch.WATCH_S or _taken_back(latest, before):
+            return
+        name = self.models.name(latest.version)
+        why = self._against(latest, before, name) if name else None
+        if why is None:
+            return
+        try:
+            back = self.models.roll_back(SWEEP, why, expected=name)
+        except (PromotionConflict, NothingToRollBackTo) as error:
+            logger.warning("Version %s is not taken back: %s", name, error)
+            return
+        yield (
+            "rolled_back",
+            f"{name} is taken back, {back.version or 'the default bundle'} serves. {why}",
+        )
+
+    def _against(self, latest: Promotion, before: list[Promotion], name: str) -> str | None:
+        self.serving.detector()
+        if (latest.version or "default") in self.serving.refused:
+            try:
+                # Once more: one bad transfer is no reason.
+                self.serving.load(latest.version)
+            except (BadBundle, ModelNotFound) as error:
+                return f"It is refused: {error}"
+        since = later(latest.promoted_at, -BEFORE_S)
+        if before:
+            since = max(since, before[0].promoted_at)
+        tally = self.statistics.since(since)
+        return watch.against(watch.of_version(tally, name), watch.of_others(tally, name))
+
+
+def _taken_back(latest: Promotion, before: list[Promotion]) -> bool:
+    return any(
+        one.rollback and one.promoted_by == SWEEP and one.previous == latest.version
+        for one in before
+    )

@@ -1,0 +1,377 @@
+"""Drift, from recordings to what comes of it: told once, asked about first, trained for once."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from conftest import DEFAULT_BUNDLE, Aws, clip, encode, sound, tape
+from earshot.application import DriftRule
+from earshot.audio import decode
+from earshot.bundle import EVALUATION_FILE
+from earshot.driftlog import DriftLog, DriftReport, SiteDrift
+from earshot.evaluation import read
+from earshot.observations import ASKED, Observations
+from earshot.recording import Answer, Observation, moment
+from earshot.runs import PROMOTED
+from earshot.statistics import Statistics
+from sweeping import crash_in
+from test_catalog import sample
+
+if TYPE_CHECKING:
+    from earshot.services import Services
+    from earshot.services.drift import Drift
+
+DAY_S = 86_400
+# Noon of this day, for recordings are received by the true clock.
+START = time.time() // DAY_S * DAY_S + DAY_S / 2
+VERSION = json.loads((DEFAULT_BUNDLE / "card.json").read_text())["version"]
+
+
+class Station:
+    """Sites that are heard, and a clock that is moved by hand."""
+
+    def __init__(self, services: Services, aws: Aws) -> None:
+        self.now = float(START)
+        self.services, self.aws = services, aws
+        self.random = np.random.default_rng(1)
+        clock = self.clock
+        self.observations = Observations(aws.dynamodb, "earshot", clock)
+        self.log = DriftLog(aws.dynamodb, "earshot")
+        self.statistics = Statistics(aws.dynamodb, "earshot", clock)
+        self.drift: Drift = replace(
+            services.drift, observations=self.observations, statistics=self.statistics, clock=clock
+        )
+        reference = read((DEFAULT_BUNDLE / EVALUATION_FILE).read_bytes()).reference
+        assert reference is not None
+        self.reference = reference
+
+    def clock(self) -> float:
+        return self.now
+
+    def rule(self, **settings: Any) -> None:
+        application = replace(self.drift.application, drift=DriftRule(**settings))
+        self.drift = replace(self.drift, application=application)
+
+    def later(self, days: float = 1.0) -> None:
+        self.now += days * DAY_S
+
+    def hear(
+        self,
+        site: str = "ridge",
+        n: int = 40,
+        *,
+        novelty: float = 0.0,
+        version: str = VERSION,
+        since: float | None = None,
+    ) -> None:
+        """So many answers of the last days, drawn from the reference, and more novel by so much."""
+        answers = self.reference.clips if site == ASKED else self.reference.windows
+        chosen = self.random.choice(len(answers), n)
+        began = self.now - 2 * DAY_S if since is None else since
+        self.observations.keep(
+            site,
+            [
+                Observation(
+                    moment(began + 3600 * place),
+                    f"{place}",
+                    version,
+                    replace(
+                        answers[number],
+                        novelty=answers[number].novelty
+                        + novelty
+                        # No two sounds are the same.
+                        + 1e-5 * float(self.random.standard_normal()),
+                    ),
+                )
+                for place, number in enumerate(chosen)
+            ],
+        )
+
+    def look(self) -> DriftReport:
+        self.drift.watch()
+        found = self.drift.latest()
+        assert found is not None
+        return found
+
+    def site(self, site: str = "ridge") -> SiteDrift:
+        return next(one for one in self.look().sites if one.site == site)
+
+    def told(self) -> list[dict[str, Any]]:
+        """The events of drift since the last look."""
+        return [e["detail"] for e in self.aws.published() if e["detail-type"] == "DriftDetected"]
+
+
+@pytest.fixture
+def station(services: Services, aws: Aws) -> Station:
+    return Station(services, aws)
+
+
+# --- what is compared ----------------------------------------------------------------------------
+
+
+def test_where_nothing_was_heard_nothing_is_looked_at(station: Station) -> None:
+    station.drift.watch()
+    assert station.drift.latest() is None
+    assert station.told() == []
+
+
+def test_a_site_that_sounds_as_ever_is_steady(station: Station) -> None:
+    station.hear()
+    found = station.site()
+    assert (found.state, found.since, found.drifting) == ("steady", None, ())
+    assert found.all is not None
+    assert (found.all.p or 0) > 0.01
+    assert found.units == 40
+    assert station.told() == []
+
+
+def test_a_site_that_sounds_otherwise_is_told_of_once(station: Station) -> None:
+    station.hear("ridge", novelty=0.4)
+    station.hear("valley")
+    report = station.look()
+    assert [(one.site, one.state) for one in report.sites] == [
+        ("ridge", "drifting"),
+        ("valley", "steady"),
+    ]
+    (told,) = station.told()
+    assert (told["site"], told["version"], told["since"]) == ("ridge", VERSION, report.at)
+    assert told["p"] <= 0.01
+    assert told["more_novel"] > 0.7
+    assert "ridge" in told["summary"]
+    for _ in range(3):
+        station.drift.watch()
+        station.later()
+        station.hear("ridge", novelty=0.4)
+    assert station.told() == []
+    assert station.site().since == report.at
+
+
+def test_it_is_looked_at_once_a_day(station: Station) -> None:
+    station.hear()
+    first = station.look()
+    station.hear("valley")
+    station.now += 3600
+    assert station.look() == first
+    station.later()
+    assert [one.site for one in station.look().sites] == ["ridge", "valley"]
+
+
+def test_a_site_that_sounds_as_before_again_may_be_told_of_anew(station: Station) -> None:
+    station.hear(novelty=0.4)
+    station.look()
+    station.later(20)
+    station.hear()
+    assert station.site().state == "steady"
+    assert station.log.episodes() == []
+    station.later(20)
+    station.hear(novelty=0.4)
+    station.look()
+    assert [one["site"] for one in station.told()] == ["ridge", "ridge"]
+
+
+def test_another_version_is_told_of_anew(station: Station) -> None:
+    station.hear(novelty=0.4, version="of-before")
+    assert station.look().sites == ()
+    station.later()
+    station.hear(novelty=0.4)
+    station.look()
+    (episode,) = station.log.episodes()
+    station.log.end(episode)
+    station.log.begin(replace(episode, version="of-before"))
+    station.later()
+    station.look()
+    assert [one.version for one in station.log.episodes()] == [VERSION]
+    assert len(station.told()) == 2
+
+
+def test_with_few_answers_nothing_is_said(station: Station) -> None:
+    station.hear(n=19, novelty=2)
+    found = station.site()
+    assert (found.state, found.all, found.units) == ("too_few", None, 19)
+    station.rule(min_units=15)
+    station.later()
+    assert station.site().state == "drifting"
+
+
+def test_only_the_last_days_count_by_the_sites_own_time(station: Station) -> None:
+    """A card that is fetched after a month has its own last week."""
+    station.hear(since=station.now - 40 * DAY_S, novelty=3)
+    station.hear(since=station.now - 30 * DAY_S)
+    found = station.site()
+    assert (found.state, found.units) == ("steady", 40)
+    assert found.first == moment(station.now - 30 * DAY_S)
+
+
+def test_a_site_that_fell_silent_is_looked_at_no_more(station: Station) -> None:
+    station.hear(novelty=0.4)
+    station.look()
+    station.later(8)
+    assert station.look().sites == ()
+    assert station.log.episodes() == []
+
+
+def test_one_sound_sent_again_and_again_is_one_answer(station: Station) -> None:
+    answer = Answer("siren", 0.99, 3.0, accepted=False)
+    station.observations.keep(
+        ASKED,
+        [Observation(moment(station.now + n), f"{n}", VERSION, answer) for n in range(50)],
+    )
+    assert station.site(ASKED).units == 1
+
+
+def test_a_version_of_an_earlier_release_cannot_be_told_of(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = json.loads((DEFAULT_BUNDLE / EVALUATION_FILE).read_text())
+    for one in content["clips"]:
+        del one["novelty"], one["windows"]
+    old = read(json.dumps(content).encode())
+    monkeypatch.setattr(station.drift.serving, "default_evaluation", lambda: old)
+    station.hear(novelty=0.4)
+    report = station.look()
+    assert (report.state, report.sites) == ("no_reference", ())
+    assert station.told() == []
+
+
+def test_of_many_sites_chance_names_none(station: Station) -> None:
+    for n in range(30):
+        station.hear(f"site-{n}", 30)
+    report = station.look()
+    assert len(report.sites) == 30
+    assert [one.site for one in report.sites if one.state == "drifting"] == []
+    # By itself one of them might have been.
+    assert min(one.all.p or 1 for one in report.sites if one.all) < 0.2
+
+
+# --- what comes of it ----------------------------------------------------------------------------
+
+
+def test_what_was_heard_there_comes_first_in_review(station: Station) -> None:
+    for site in ("ridge", "valley"):
+        station.services.receive(station.aws.drop(f"recordings/{site}/a.wav", tape()))
+    station.hear("valley", novelty=0.4)
+    station.look()
+    waiting = station.services.reviews.waiting(100)
+    assert [(one.site, one.doubt.reason) for one in waiting[:2]] == [("valley", "drift")] * 2
+    assert {one.site for one in waiting[2:]} == {"ridge"}
+    station.later(20)
+    station.hear("valley")
+    station.look()
+    assert {one.doubt.reason for one in station.services.reviews.waiting(100)} <= {
+        "uncertain",
+        "novel",
+    }
+
+
+def test_a_recording_of_a_site_that_drifts_is_asked_about_in_any_case(station: Station) -> None:
+    def review(name: str) -> list[str]:
+        key = f"recordings/ridge/{name}.wav"
+        station.services.receive(station.aws.drop(key, clip("siren", len(name))))
+        waiting = station.services.reviews.waiting(100)
+        return [one.doubt.reason for one in waiting if one.key == key]
+
+    assert review("a") == []
+    station.hear(novelty=0.4)
+    station.look()
+    assert review("aa") == ["drift"]
+
+
+def test_a_training_is_asked_for_once_when_there_is_something_new(station: Station) -> None:
+    station.rule(retrain=True)
+    station.hear(novelty=0.4)
+    station.look()
+    ledger = station.services.ledger
+    assert ledger.runs() == []
+    for n in range(10):
+        one = sample(f"{n}" * 64)
+        station.services.samples.holdings.hold(replace(one, key=f"samples/{n}.wav"), "1")
+    station.drift.watch()
+    (run,) = ledger.runs()
+    assert "ridge" in run.reason
+    station.drift.watch()
+    assert len(ledger.runs()) == 1
+    assert [one.asked for one in station.log.episodes()] == [run.run]
+    assert ledger.runs()[0].state != PROMOTED
+    assert station.services.registry.champion() is None
+
+
+def test_unless_the_application_says_so_none_is_asked_for(station: Station) -> None:
+    station.hear(novelty=0.4)
+    for n in range(10):
+        one = sample(f"{n}" * 64)
+        station.services.samples.holdings.hold(replace(one, key=f"samples/{n}.wav"), "1")
+    station.look()
+    assert station.services.ledger.runs() == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_who_dies_while_telling_is_followed_by_who_tells(
+    station: Station, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    station.hear(novelty=0.4)
+    with crash_in(monkeypatch, station.drift.publisher, "publish", after=after):
+        station.drift.watch()
+    station.drift.watch()
+    told = station.told()
+    assert len(told) == 1 + after
+    # Who hears of it twice knows it by these.
+    assert len({(one["version"], one["site"], one["since"]) for one in told}) == 1
+    station.drift.watch()
+    assert station.told() == []
+
+
+# --- what is heard -------------------------------------------------------------------------------
+
+
+def test_a_recording_gives_one_answer_for_each_label_and_hour(services: Services, aws: Aws) -> None:
+    key = "recordings/ridge/20261101_100000.wav"
+    services.receive(aws.drop(key, tape()))
+    found = services.drift.observations.latest("ridge", 100)
+    assert {one.at for one in found} == {"2026-11-01T10:00:00.000Z"}
+    labels = [one.answer.label for one in found]
+    assert "siren" in labels
+    assert len(labels) == len(set(labels))
+    assert all(one.answer.novelty > 0 for one in found)
+    services.receive(aws.drop("recordings/ridge/20261101_103000.wav", clip("siren", 8)))
+    assert len(services.drift.observations.latest("ridge", 100)) == len(found)
+    services.receive(aws.drop("recordings/ridge/20261101_113000.wav", clip("siren", 9)))
+    assert len(services.drift.observations.latest("ridge", 100)) == len(found) + 1
+    assert services.drift.observations.sites("2020") == ["ridge"]
+
+
+def test_what_the_api_is_asked_is_noted_once(station: Station) -> None:
+    prediction = station.services.serving.detector().classify(decode(clip("siren")))
+    for n in range(3):
+        station.now += 60
+        station.statistics.count(prediction, f"request {n}")
+    station.drift.gather()
+    station.drift.gather()
+    found = station.observations.latest(ASKED, 100)
+    assert sorted(one.name for one in found) == ["request 0", "request 1", "request 2"]
+    assert found[0].answer == Answer(
+        prediction.label,
+        prediction.confidence,
+        round(prediction.novelty, 6),
+        accepted=prediction.decision == "accepted",
+    )
+    station.now += 60
+    station.statistics.count(prediction, "request 3")
+    station.drift.gather()
+    assert len(station.observations.latest(ASKED, 100)) == 4
+
+
+def test_a_sweep_looks_every_hour(services: Services, aws: Aws) -> None:
+    sound_ = encode(np.clip(sound("siren") * 30, -1, 1))
+    services.receive(aws.drop("recordings/ridge/a.wav", sound_))
+    now = [float(START)]
+    sweep = replace(services.sweep, clock=lambda: now[0])
+    sweep.run()
+    report = services.drift.latest()
+    assert report is not None
+    assert [one.site for one in report.sites] == ["ridge"]
+    assert report.sites[0].state == "too_few"
