@@ -45,7 +45,7 @@ def main() -> int:
         retrain_threshold=len(heard.labelled),
         reload_s=1,
         auth="off",
-        shadow_predictions=60,
+        shadow_predictions=150,
         shadow_share=1.0,
     )
     with ExitStack() as stack:

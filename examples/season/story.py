@@ -36,7 +36,7 @@ BREAKS = 5
 SPOILT = 9
 # What a site's recorder sends in a week, and what people with phones ask the API.
 HEARD = 42
-ASKED = 35
+ASKED = 175
 # What a person listens to in a week, and in one in which a site drifts.
 REVIEWED = 8
 REVIEWED_MORE = 30

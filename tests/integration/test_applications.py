@@ -180,6 +180,7 @@ def test_without_a_model_samples_count_and_answers_say_what_to_do(
     assert status["training"]["new_samples"] == 3
     assert deployed.api.get("/models").json() == {
         "champion": None, "models": [], "unreadable": {}, "history": [],
+        "shadow": None, "shadows": [],
     }  # fmt: skip
     for answer in (
         deployed.api.post("/predict", files={"file": ("x.wav", clips[0].content)}),

@@ -139,6 +139,7 @@ def test_under_64_clients_the_totals_are_the_answers(copies: list[Services]) -> 
     assert found["recent"]
     for one in found["recent"]:
         assert one.pop("timestamp")
+        assert one.pop("novelty") > 0
         assert one.items() <= answered[one["request_id"]].items()
 
 

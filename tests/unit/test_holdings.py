@@ -71,6 +71,36 @@ def test_a_sample_is_told_by_an_object_that_is_there(holdings: Holdings, catalog
     assert found.added_at == of("siren", "a").added_at
 
 
+@pytest.mark.parametrize("label", ["siren", "gunshot"])
+def test_another_object_that_leaves_in_between_is_noticed(
+    aws: Aws, holdings: Holdings, catalog: Catalog, label: str
+) -> None:
+    """Both objects of a sound go at once, or the only one that waited with another label."""
+    holdings.hold(of("siren", "a"), "1")
+    holdings.hold(of(label, "b"), "1", waits=True)
+
+    class Late:
+        """DynamoDB, before whose first list of holders somebody else was."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(aws.dynamodb, name)
+
+        def query(self, **request: Any) -> Any:
+            self.asked += 1
+            if self.asked == 1:
+                assert release(holdings, f"samples/{label}/b.wav")
+            return aws.dynamodb.query(**request)
+
+    late: Any = Late()
+    assert release(Holdings(late, "earshot"), "samples/siren/a.wav")
+    assert late.asked == 1
+    assert catalog.standing().labels == {}
+    assert list(catalog.samples()) == []
+
+
 def test_an_object_with_another_sound_holds_the_old_one_no_more(
     holdings: Holdings, catalog: Catalog
 ) -> None:

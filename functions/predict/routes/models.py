@@ -145,7 +145,13 @@ def end_shadow(
     caller: Caller,
     reason: Annotated[
         str,
-        Query(min_length=1, max_length=500, pattern=r"\S", examples=["it is too slow"]),
+        Query(
+            min_length=1,
+            max_length=500,
+            pattern=r"\S",
+            description="Why; it is kept.",
+            examples=["it is too slow"],
+        ),
     ],
     by: Annotated[
         str,

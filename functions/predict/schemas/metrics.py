@@ -97,14 +97,14 @@ EXAMPLE: dict[str, Any] = {
                 },
                 "labels": {
                     "gunshot": {
-                        "live": 2,
+                        "live": 12,
                         "reference": 14,
-                        "p": None,
-                        "more_novel": None,
-                        "surer": None,
+                        "p": 0.412,
+                        "more_novel": 0.55,
+                        "surer": 0.47,
                     },
                     "siren": {
-                        "live": 94,
+                        "live": 84,
                         "reference": 66,
                         "p": 0.0002,
                         "more_novel": 0.87,

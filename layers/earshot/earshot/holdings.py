@@ -72,6 +72,10 @@ class _Sound:
     training: Item
 
 
+class _HoldersChanged(Exception):
+    """The objects of a sound are others than its sample said when it was read, just before."""
+
+
 class Holdings:
     """Takes samples in and out by the objects that hold them. All writes are safe to repeat.
 
@@ -140,18 +144,22 @@ class Holdings:
         """
         for _ in _tries(known.key):
             sound = self._sound(known.sha256)
-            change = self._without(known, sound.sample, sound) if sound.sample else []
-            settled = self._table.transact(
-                *change,
-                self._table.deleting(
-                    f"OBJECT#{known.key}",
-                    "OBJECT",
-                    when="version = :version AND sha256 = :sha256",
-                    values={"version": known.version, "sha256": known.sha256},
-                ),
-                self._table.deleting(_holders(known.sha256, known.label), known.key),
-                self._table.deleting("REFUSED", known.key),
-            )
+            try:
+                change = [*self._without(known, sound.sample, sound)] if sound.sample else []
+            except _HoldersChanged:
+                settled = False
+            else:
+                settled = self._table.transact(
+                    *change,
+                    self._table.deleting(
+                        f"OBJECT#{known.key}",
+                        "OBJECT",
+                        when="version = :version AND sha256 = :sha256",
+                        values={"version": known.version, "sha256": known.sha256},
+                    ),
+                    self._table.deleting(_holders(known.sha256, known.label), known.key),
+                    self._table.deleting("REFUSED", known.key),
+                )
             if settled:
                 return True
             if self.of(known.key) != known:
@@ -236,8 +244,10 @@ class Holdings:
             moved = {}
             if there["key"] == known.key:
                 last = self._table.last(_holders(known.sha256, known.label), 2)
-                other = next(item for item in last if item["sk"] != known.key)
-                moved = {"key": other["sk"], "group": other["group"]}
+                others = [item for item in last if item["sk"] != known.key]
+                if not others:
+                    raise _HoldersChanged
+                moved = {"key": others[0]["sk"], "group": others[0]["group"]}
             yield self._changing(there, count, -1, **moved)
         else:
             yield self._leaving(there, sound.training)
@@ -253,6 +263,8 @@ class Holdings:
                 return
             label = max(sorted(waiting), key=lambda name: waiting[name])
             heirs = self._table.first(_holders(known.sha256, label), FREED)
+            if not heirs:
+                raise _HoldersChanged
             yield self._changing(
                 there,
                 count,
