@@ -34,6 +34,8 @@ def main() -> None:
         port=port,
         log_level="warning",
         log_config=None,
+        # Whatever is installed beside it: the API has no web sockets.
+        ws="none",
     )
 
 

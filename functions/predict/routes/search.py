@@ -28,7 +28,8 @@ async def sound(request: Request) -> bytes:
         return await read_recording(request)
     if await request.body():
         raise InvalidRequest(
-            f"query.{min(named)}: a sound was sent as well. Send a sound, or name what to search by"
+            f"query.{min(named)}: Value error, a sound was sent as well. Send it, or name what is "
+            "to be searched by"
         )
     return b""
 
@@ -78,7 +79,7 @@ def search(
     """
     wish = Wanted(kind, site, label)
     if recording and sample:
-        raise InvalidRequest("query.sample: `recording` is named as well. Name one of them")
+        raise InvalidRequest("query.sample: Value error, `recording` is named as well. Name one")
     if recording:
         found = services.search.by_stretch(recording, start_s, wish, limit)
     elif sample:
