@@ -159,6 +159,16 @@ def _addressed(transact_items: list[dict[str, Any]]) -> Iterable[tuple[str, dict
             yield write["TableName"], write.get("Item") or write["Key"]
 
 
+_query = Table.query
+
+
+def _query_a_partition(table: Table, hash_key: DynamoType, *args: Any, **kwargs: Any) -> Any:
+    """Moto's query, which sorts and looks through the whole table, of one partition only."""
+    partition = table.items.get(hash_key, {})
+    with mock.patch.object(table, "all_items", lambda: list(partition.values())):
+        return _query(table, hash_key, *args, **kwargs)
+
+
 _delete_object = S3Backend.delete_object
 
 
@@ -271,6 +281,7 @@ def _import_cloudformation() -> None:
 def mend_moto() -> None:
     """Let moto, in this process, be as AWS where Earshot would notice, and as quick as it can."""
     DynamoDBBackend.transact_write_items = _transact_write_items_cheaply  # type: ignore[assignment]
+    Table.query = _query_a_partition  # type: ignore[assignment,method-assign]
     FakeMultipart.__init__ = _begin_multipart_now  # type: ignore[assignment,method-assign]
     S3Response.list_multipart_uploads = _list_multipart_uploads_truly  # type: ignore[assignment,method-assign]
     S3Backend.delete_object = _delete_object_aloud  # type: ignore[assignment,method-assign]
