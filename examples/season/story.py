@@ -34,7 +34,7 @@ WEEKS = 10
 BREAKS = 5
 # and in this one somebody puts a version into service that is none.
 SPOILT = 9
-# What a site's recorder sends in a week, and what people with phones ask the API.
+# What a site's recorder sends in a week, every four hours, and what people ask the API.
 HEARD = 42
 ASKED = 175
 # What a person listens to in a week, and in one in which a site drifts.
@@ -111,7 +111,7 @@ class Story:
         self._sweep()
 
     def _live(self) -> None:
-        """A week: every day has its recordings, its questions and its sweep."""
+        """A week: recordings and questions day and night, and a sweep each evening."""
         season, week = self._season, Week()
         if self._week == BREAKS:
             self._note("Water comes into the microphone at the harbour.")
@@ -121,17 +121,17 @@ class Story:
         asked = [*self._world.week(ASKED, self._random)]
         right: dict[str, list[bool]] = defaultdict(list)
         unsure: dict[str, list[bool]] = defaultdict(list)
-        for day in range(7):
-            self._cloud.wait(12)
+        for n in range(HEARD):
+            self._cloud.wait(7 * 24 / HEARD)
             for site in SITES:
-                for sound in heard[site][day::7]:
-                    told = self._record(site, sound)
-                    right[site].append(told.label == sound.label)
-                    unsure[site].append(told.decision == "uncertain")
-            for sound in asked[day::7]:
+                sound = heard[site][n]
+                told = self._record(site, sound)
+                right[site].append(told.label == sound.label)
+                unsure[site].append(told.decision == "uncertain")
+            for sound in asked[n::HEARD]:
                 self._ask(sound)
-            self._cloud.wait(12)
-            self._sweep()
+            if (n + 1) % (HEARD // 7) == 0:
+                self._sweep()
         week.right = {site: float(np.mean(ones)) for site, ones in right.items()}
         week.uncertain = {site: float(np.mean(ones)) for site, ones in unsure.items()}
         season.weeks.append(week)

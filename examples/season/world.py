@@ -114,8 +114,8 @@ def good_microphone(samples: Samples, random: np.random.Generator) -> Samples:
 
 def broken_microphone(samples: Samples, random: np.random.Generator) -> Samples:
     """As through a membrane that is wet: low, soft, and with the amplifier's hiss."""
-    dull = sosfilt(butter(4, 1500, fs=RATE, output="sos"), good_microphone(samples, random))
-    return _noisy(0.5 * np.asarray(dull, np.float32), -50, random)
+    dull = sosfilt(butter(4, 600, fs=RATE, output="sos"), good_microphone(samples, random))
+    return _noisy(0.5 * np.asarray(dull, np.float32), -42, random)
 
 
 def wav(samples: Samples) -> bytes:

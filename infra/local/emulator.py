@@ -165,7 +165,7 @@ _query = Table.query
 def _query_a_partition(table: Table, hash_key: DynamoType, *args: Any, **kwargs: Any) -> Any:
     """Moto's query, which sorts and looks through the whole table, of one partition only."""
     partition = table.items.get(hash_key, {})
-    with mock.patch.object(table, "all_items", lambda: list(partition.values())):
+    with mock.patch.object(table, "all_items", return_value=[*partition.values()]):
         return _query(table, hash_key, *args, **kwargs)
 
 

@@ -16,15 +16,12 @@ from world import World
 
 
 class WatchDrift(UseCase):
-    """A site drifts: it comes first in review, one training is asked for, and somebody is told."""
+    """A site drifts: it comes first in review, and somebody is told."""
 
     name = "notice drift"
 
     def prepare(self, world: World) -> None:
         services = world.use_cases(self.threshold)
-        for number in range(NEW_SAMPLES):
-            world.drop(f"samples/siren/{number}.wav", clip("siren", number))
-        world.deliver(services)
         reference = read((DEFAULT_BUNDLE / EVALUATION_FILE).read_bytes()).reference
         assert reference is not None
         version = services.serving.detector().card.version
@@ -41,9 +38,7 @@ class WatchDrift(UseCase):
         )
 
     def act(self, services: Services) -> None:
-        rule = DriftRule(retrain=True)
-        application = replace(services.drift.application, drift=rule)
-        replace(services.drift, application=application).watch()
+        services.drift.watch()
 
     def check(self, world: World) -> None:
         services = world.use_cases(self.threshold)
@@ -54,4 +49,26 @@ class WatchDrift(UseCase):
         assert report is not None
         assert [(one.site, one.state) for one in report.sites] == [("ridge", "drifting")]
         assert report.sites[0].since == episode.since
+
+
+class TrainForDrift(WatchDrift):
+    """What was labelled since a site drifts asks for one training."""
+
+    name = "train for a drift"
+
+    def prepare(self, world: World) -> None:
+        super().prepare(world)
+        services = world.use_cases(self.threshold)
+        services.drift.compare()
+        for number in range(NEW_SAMPLES):
+            world.drop(f"samples/siren/{number}.wav", clip("siren", number))
+        world.deliver(services)
+
+    def act(self, services: Services) -> None:
+        rule = DriftRule(retrain=True)
+        application = replace(services.drift.application, drift=rule)
+        replace(services.drift, application=application).watch()
+
+    def check(self, world: World) -> None:
+        super().check(world)
         trained_once(world)

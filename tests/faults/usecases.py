@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
-from drift_cases import WatchDrift
+from drift_cases import TrainForDrift, WatchDrift
 from ingest_cases import (
     Analysis,
     Crossing,
@@ -58,6 +58,7 @@ USE_CASES: tuple[type[UseCase], ...] = (
     RolledBack,
     Sweep,
     WatchDrift,
+    TrainForDrift,
     Pack,
     PackedBefore,
 )

@@ -70,7 +70,10 @@ class DriftReport:
 
 @dataclass(frozen=True)
 class Episode:
-    """A site drifts since ``since``; ``told`` when it was published, ``asked`` for which run."""
+    """A site drifts since ``since``; ``told`` when it was published, ``asked`` for which run.
+
+    ``samples`` is how many there were when it began.
+    """
 
     site: str
     version: str
@@ -79,6 +82,7 @@ class Episode:
     units: int
     p: float
     more_novel: float
+    samples: int
     told: str | None = None
     asked: str | None = None
 

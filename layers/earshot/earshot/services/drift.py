@@ -45,7 +45,8 @@ MOST_UNITS = 500
 # A site that drifts does so until this would be no surprise: what lies around a threshold is told
 # of once, and not every other day.
 CALM = 0.1
-# With fewer new samples a training would only make the same model again.
+# With fewer samples that came since a site drifts, a training would learn nothing of why: it waits
+# for what somebody labels there, which comes first in review.
 NEW_SAMPLES = 10
 
 
@@ -178,6 +179,7 @@ class Drift:
                     units=one.units,
                     p=one.all.p,
                     more_novel=0.5 if one.all.more_novel is None else one.all.more_novel,
+                    samples=self.training.catalog.standing().total,
                 )
             )
         self.reviews.favour({*drifting, *(waiting & episodes.keys())} - {ASKED})
@@ -203,6 +205,8 @@ class Drift:
             self.log.go_on(episode)
             did("drift_told", said)
         if self.application.drift.retrain and episode.asked is None:
+            if self.training.catalog.standing().total < episode.samples + NEW_SAMPLES:
+                return
             try:
                 run = self.training.request(f"{episode.site} drifts", NEW_SAMPLES)
             except (NotEnoughSamples, RetrainInProgress) as error:
