@@ -12,6 +12,7 @@ from conftest import Aws, clip
 from earshot import watch
 from earshot.errors import NoModel
 from earshot.recording import Decision, Prediction
+from earshot.statistics import Statistics
 from earshot.tally import Tally
 from earshot.watch import Answers
 from fastapi.testclient import TestClient
@@ -140,6 +141,22 @@ def test_one_that_is_unsure_is_taken_back_once_and_everybody_is_told(
     for ahead_s in (0, 3600, DAY_S):
         assert sweep(services, ahead_s) == {}
     assert served_by(services) == "v1"
+
+
+def test_after_a_short_reign_it_is_compared_with_what_served_before_that_too(
+    services: Services, default_bundle: Bundle, aws: Aws
+) -> None:
+    days_ago = Statistics(aws.dynamodb, "earshot", lambda: time.time() - 3 * DAY_S)
+    answers(replace(services, statistics=days_ago), default_bundle.card.version, 100)
+    with versions(services, default_bundle) as client:
+        promote(client, "v1")
+        answers(services, "v1", 5)
+        promote(client, "v2")
+        answers(services, "v2", 50, "uncertain")
+        assert sweep(services) == {"rolled_back": 1}
+        assert served_by(services) == "v1"
+        reason = client.get("/models").json()["champion"]["reason"]
+        assert "those before it were 0 of 105" in reason
 
 
 def test_who_puts_it_back_all_the_same_is_obeyed(services: Services, client: TestClient) -> None:

@@ -73,11 +73,14 @@ class Watch:
                 self.serving.load(latest.version)
             except (BadBundle, ModelNotFound) as error:
                 return f"It is refused: {error}"
-        since = later(latest.promoted_at, -BEFORE_S)
-        if before:
-            since = max(since, before[0].promoted_at)
-        tally = self.statistics.since(since)
-        return watch.against(watch.of_version(tally, name), watch.of_others(tally, name))
+        oldest = later(latest.promoted_at, -BEFORE_S)
+        # What served just before, if it answered often enough; else what served before that, too.
+        for since in (*(one.promoted_at for one in before if one.promoted_at > oldest), oldest):
+            tally = self.statistics.since(since)
+            others = watch.of_others(tally, name)
+            if others.asked >= watch.LEAST_ANSWERS:
+                return watch.against(watch.of_version(tally, name), others)
+        return None
 
 
 def _taken_back(latest: Promotion, before: list[Promotion]) -> bool:
