@@ -6,6 +6,7 @@ import base64
 import io
 import logging
 import os
+import signal
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import cache
@@ -57,6 +58,12 @@ def sendable(told: Any) -> Any:
     if isinstance(told, list | tuple):
         return type(told)(map(sendable, told))
     return told
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Whoever began the tests may ignore Ctrl-C; processes that they begin do not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -106,7 +106,7 @@ def _hearing(season: Season) -> Figure:
         axes.axvline(week - 0.5, color="#999999", linewidth=0.8)
         axes.text(week - 0.45, 0.5, what, fontsize=8, color="#555555")
     axes.set(xlabel="week", ylabel="share of recordings", ylim=(0, 1.02), xticks=weeks)
-    axes.legend(frameon=False, fontsize=8, ncols=2)
+    figure.legend(loc="outside upper center", frameon=False, fontsize=8, ncols=4)
     return figure
 
 
