@@ -6,21 +6,19 @@ import argparse
 import logging
 import sys
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from earshot.settings import Settings
 
 from examples.season import cloud, report, world
-from examples.season.story import Story
+from examples.season.story import Plan, Story
 
-FOLDER = Path(__file__).parent
-REPOSITORY = FOLDER.parents[1]
 SEED = 2026
 # A Monday.
 SINCE = datetime(2026, 3, 2, tzinfo=UTC)
-SET = "sesa"
 
 
 def main() -> int:
@@ -29,28 +27,24 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, help="a folder with a manifest.csv; else sounds are made up"
     )
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "docs")
+    parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--seed", type=int, default=SEED)
+    for name, week in asdict(Plan()).items():
+        parser.add_argument(f"--{name}", type=int, default=week, help="a number of weeks")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     random = np.random.default_rng(options.seed)
     heard = world.recorded(options.data, random) if options.data else world.made_up(random)
-    settings = Settings(
-        recordings_bucket="recordings",
-        artifacts_bucket="artifacts",
-        table="earshot",
-        event_bus="earshot",
-        application=FOLDER / "season.toml",
-        default_bundle=FOLDER / "no-bundle",
-        retrain_threshold=len(heard.labelled),
-        reload_s=1,
-        auth="off",
-        shadow_predictions=150,
-        shadow_share=1.0,
-    )
+    plan = Plan(options.weeks, options.breaks, options.spoilt)
+    parameters = {
+        "RetrainThreshold": str(len(heard.labelled)),
+        "ShadowPredictions": "150",
+        "ShadowShare": "1",
+    }
     with ExitStack() as stack:
-        there = cloud.start(stack, settings, SINCE)
-        season = Story(heard, there, random, lambda line: print(line, flush=True)).play()
+        there = cloud.start(stack, parameters, SINCE)
+        tell = partial(print, flush=True)
+        season = Story(plan, heard, there, random, tell).play()
     report.write(season, options.out)
     print(f"The report is {options.out / 'season.md'}.")
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from examples.season.story import BREAKS, SITES, SPOILT, WEEKS
+from examples.season.story import SITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +29,15 @@ def write(season: Season, folder: Path) -> None:
 
 
 def _page(season: Season) -> Iterator[str]:
+    plan = season.plan
     yield "# A season"
     yield (
-        f"{WEEKS} simulated weeks at two sites, on {season.source}: recordings come in every day, "
-        f"people ask the API, and somebody who knows listens to what is queued for review. In week "
-        f"{BREAKS} water comes into the harbour's microphone; in week {SPOILT} a spoilt version is "
-        "put into service by hand. Everything else Earshot does by itself. `make season` plays it "
-        "again, in one process, on moto and under a simulated clock: with `FOLDER=` of real clips, "
-        "without it of made-up sounds."
+        f"{plan.weeks} simulated weeks at two sites, on {season.source}: recordings come in every "
+        "day, people ask the API, and somebody who knows listens to what is queued for review. In "
+        f"week {plan.breaks} water comes into the harbour's microphone; in week {plan.spoilt} a "
+        "spoilt version is put into service by hand. Everything else Earshot does by itself. "
+        "`make season` plays it again, in one process, on moto and under a simulated clock: with "
+        "`FOLDER=` of real clips, without it of made-up sounds."
     )
     yield "## How well it heard"
     yield "![Right answers and uncertain ones, week by week](season/hearing.svg)"
@@ -48,7 +49,7 @@ def _page(season: Season) -> Iterator[str]:
                 number,
                 *(f"{week.right[site]:.0%}" for site in SITES),
                 *(f"{week.uncertain[site]:.0%}" for site in SITES),
-                season.reviewed.get(number, 0),
+                week.reviewed,
             )
             for number, week in enumerate(season.weeks, 1)
         ),
@@ -79,8 +80,8 @@ def _page(season: Season) -> Iterator[str]:
             yield f"What the last run expects of more recordings: {projection['sentence']}"
     if found := season.comparison:
         yield (
-            f"The challenger heard {found.compared} sounds in the shadow before it was promoted: "
-            f"both said the same to {found.agreed}. Of the champion's answers {found.uncertain[0]} "
+            f"The last challenger was compared with the champion {found.compared} times: both "
+            f"said the same to {found.agreed}. Of the champion's answers {found.uncertain[0]} "
             f"were uncertain, of the challenger's {found.uncertain[1]}."
         )
     yield "## What happened"
@@ -100,8 +101,8 @@ def _hearing(season: Season) -> Figure:
         axes.plot(weeks, right, "o-", color=COLOURS[site], label=f"{site}: right")
         axes.plot(weeks, uncertain, "--", color=COLOURS[site], label=f"{site}: uncertain")
     for week, what in (
-        (BREAKS, "the microphone\nbreaks"),
-        (SPOILT, "a spoilt version\nserves"),
+        (season.plan.breaks, "the microphone\nbreaks"),
+        (season.plan.spoilt, "a spoilt version\nserves"),
     ):
         axes.axvline(week - 0.5, color="#999999", linewidth=0.8)
         axes.text(week - 0.45, 0.5, what, fontsize=8, color="#555555")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from earshot.driftlog import DriftReport, SiteDrift
-    from earshot.recording import Prediction, Review
+    from earshot.recording import Prediction, Verdict
     from earshot.runs import Run
     from earshot.shadow import Comparison
 
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
     from examples.season.world import Samples, Sound, World
 
 SITES = ("harbour", "market")
-WEEKS = 10
-# In this week water comes into the harbour's microphone,
-BREAKS = 5
-# and in this one somebody puts a version into service that is none.
-SPOILT = 9
 # What a site's recorder sends in a week, every four hours, and what people ask the API.
 HEARD = 42
 ASKED = 175
@@ -43,12 +38,26 @@ REVIEWED_MORE = 30
 ORACLE = "Ada"
 
 
-@dataclass
-class Week:
-    """How right the champion was at each site: shares of what was heard there."""
+@dataclass(frozen=True)
+class Plan:
+    """How long it is, and the weeks in which something happens.
 
-    right: dict[str, float] = field(default_factory=dict)
-    uncertain: dict[str, float] = field(default_factory=dict)
+    In ``breaks`` water comes into the harbour's microphone; in ``spoilt`` somebody puts a version
+    into service that is none.
+    """
+
+    weeks: int = 10
+    breaks: int = 5
+    spoilt: int = 9
+
+
+@dataclass(frozen=True)
+class Week:
+    """How right the champion was, by site: shares of what was heard there; what was reviewed."""
+
+    right: dict[str, float]
+    uncertain: dict[str, float]
+    reviewed: int
 
 
 @dataclass(frozen=True)
@@ -65,13 +74,12 @@ class Season:
     """What is told of it in the end."""
 
     source: str
+    plan: Plan
     weeks: list[Week] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     drift: list[DriftReport] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     comparison: Comparison | None = None
-    reviewed: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    found_by_drift: dict[str, int] = field(default_factory=dict)
 
 
 class Story:
@@ -79,6 +87,7 @@ class Story:
 
     def __init__(
         self,
+        plan: Plan,
         world: World,
         cloud: Cloud,
         random: np.random.Generator,
@@ -87,16 +96,15 @@ class Story:
         self._world, self._cloud, self._random, self._tell = world, cloud, random, tell
         self._truth: dict[str, str] = {}
         self._week = 0
-        self._season = Season(world.source)
+        self._season = Season(world.source, plan)
 
     def play(self) -> Season:
         """All weeks."""
         self._begin()
-        for week in range(1, WEEKS + 1):
+        for week in range(1, self._season.plan.weeks + 1):
             self._week = week
-            self._live()
-        services = self._cloud.services
-        self._season.runs = services.ledger.runs()[::-1]
+            self._season.weeks.append(self._live())
+        self._season.runs = self._cloud.services.ledger.runs()[::-1]
         return self._season
 
     # --- a season --------------------------------------------------------------------------
@@ -110,12 +118,12 @@ class Story:
         self._note(f"{len(self._world.labelled)} labelled recordings come in.")
         self._sweep()
 
-    def _live(self) -> None:
+    def _live(self) -> Week:
         """A week: recordings and questions day and night, and a sweep each evening."""
-        season, week = self._season, Week()
-        if self._week == BREAKS:
+        plan = self._season.plan
+        if self._week == plan.breaks:
             self._note("Water comes into the microphone at the harbour.")
-        if self._week == SPOILT:
+        if self._week == plan.spoilt:
             self._spoil()
         heard = {site: [*self._world.week(HEARD, self._random)] for site in SITES}
         asked = [*self._world.week(ASKED, self._random)]
@@ -132,15 +140,17 @@ class Story:
                 self._ask(sound)
             if (n + 1) % (HEARD // 7) == 0:
                 self._sweep()
-        week.right = {site: float(np.mean(ones)) for site, ones in right.items()}
-        week.uncertain = {site: float(np.mean(ones)) for site, ones in unsure.items()}
-        season.weeks.append(week)
-        self._review()
+        reviewed = self._review()
         self._sweep()
+        return Week(
+            right={site: float(np.mean(ones)) for site, ones in right.items()},
+            uncertain={site: float(np.mean(ones)) for site, ones in unsure.items()},
+            reviewed=reviewed,
+        )
 
     def _record(self, site: str, sound: Sound) -> Prediction:
         """A recorder sends what it heard; answers what the champion makes of it."""
-        broken = site == "harbour" and self._week >= BREAKS
+        broken = site == "harbour" and self._week >= self._season.plan.breaks
         microphone = sounds.broken_microphone if broken else sounds.good_microphone
         samples: Samples = microphone(sound.samples, self._random)
         wav = sounds.wav(samples)
@@ -157,23 +167,19 @@ class Story:
 
     # --- people ----------------------------------------------------------------------------
 
-    def _review(self) -> None:
-        """Somebody who knows listens to what is asked first."""
+    def _review(self) -> int:
+        """Somebody who knows listens to what is asked first; answers to how much."""
         reviews = self._cloud.services.reviews
         drifts = any(one.state == "drifting" for one in self._sites())
-        for asked in reviews.waiting(REVIEWED_MORE if drifts else REVIEWED):
+        waiting = reviews.waiting(REVIEWED_MORE if drifts else REVIEWED)
+        for asked in waiting:
             truth = self._truth[asked.key]
-            if truth == asked.doubt.label:
-                decided = reviews.decide(asked.review, "confirm", None, ORACLE)
-            else:
-                decided = reviews.decide(asked.review, "correct", truth, ORACLE)
-            self._take_in(decided)
-            self._season.reviewed[self._week] += 1
-
-    def _take_in(self, decided: Review) -> None:
-        """The event of the sample that a review has made."""
-        if decided.sample:
+            right = truth == asked.doubt.label
+            verdict: Verdict = "confirm" if right else "correct"
+            decided = reviews.decide(asked.review, verdict, None if right else truth, ORACLE)
+            assert decided.sample
             self._cloud.services.receive(decided.sample)
+        return len(waiting)
 
     def _spoil(self) -> None:
         """Somebody exports the champion with a wrong temperature, and serves it in a hurry."""
@@ -187,7 +193,7 @@ class Story:
         for tensor in model.graph.initializer:
             if tensor.name in (last, last.replace("weights", "bias")):
                 tensor.CopyFrom(
-                    numpy_helper.from_array(0.1 * numpy_helper.to_array(tensor), tensor.name)
+                    numpy_helper.from_array(0.02 * numpy_helper.to_array(tensor), tensor.name)
                 )
         card = replace(champion.card, version="in-a-hurry", parent=champion.card.version)
         graph = export.with_card(model.SerializeToString(), replace(card, model_sha256=""))
@@ -202,7 +208,7 @@ class Story:
         services = self._cloud.services
         before = {run.run: run.state for run in services.ledger.runs()}
         shadow = services.shadows.current()
-        for sentence in self._cloud.tick():
+        for sentence in self._cloud.sweep():
             self._note(sentence)
         for run in services.ledger.runs():
             if before.get(run.run) != run.state:
@@ -214,11 +220,10 @@ class Story:
         if report and (not self._season.drift or self._season.drift[-1].day != report.day):
             self._season.drift.append(report)
         for event in self._cloud.events():
-            if event["detail-type"] in ("DriftDetected", "ModelPromoted"):
-                detail = event["detail"]
-                self._note(
-                    f"Event {event['detail-type']}: {detail.get('summary') or detail['reason']}"
-                )
+            detail = event["detail"]
+            reason = detail.get("summary") or detail["reason"]
+            said = any(entry.text == reason for entry in self._season.entries)
+            self._note(f"Event {event['detail-type']}{'.' if said else f': {reason}'}")
 
     def _sites(self) -> tuple[SiteDrift, ...]:
         return self._season.drift[-1].sites if self._season.drift else ()

@@ -16,7 +16,7 @@ from scipy.signal import butter, sosfilt
 from infra.local.sounds import surveillance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     Samples = np.ndarray[Any, np.dtype[np.float32]]
@@ -46,14 +46,16 @@ class World:
     field: Mapping[str, list[Sound]]
     source: str
 
-    def week(self, n: int, random: np.random.Generator) -> Iterator[Sound]:
-        """What sounds at a site in a week: ``n`` sounds of the field, none twice."""
+    def week(self, n: int, random: np.random.Generator) -> list[Sound]:
+        """``n`` sounds of the field, as they come in a week; none twice if there are enough."""
         labels = random.choice(list(SHARES), size=n, p=list(SHARES.values())).tolist()
+        sounds: list[Sound] = []
         for label in SHARES:
-            there = self.field[label]
-            wanted = min(labels.count(label), len(there))
-            for at in random.permutation(len(there))[:wanted]:
-                yield there[at]
+            there, wanted = self.field[label], labels.count(label)
+            chosen = random.choice(len(there), size=wanted, replace=wanted > len(there))
+            sounds += [there[at] for at in chosen]
+        random.shuffle(sounds)
+        return sounds
 
 
 def recorded(folder: Path, random: np.random.Generator) -> World:
