@@ -20,10 +20,10 @@ from retrain import export
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from earshot.driftlog import DriftReport, SiteDrift
+    from earshot.drift.log import DriftReport, SiteDrift
     from earshot.recording import Prediction, Verdict
     from earshot.runs import Run
-    from earshot.shadow import Comparison
+    from earshot.shadow.comparison import Comparison
 
     from examples.season.cloud import Cloud
     from examples.season.world import Samples, Sound, World

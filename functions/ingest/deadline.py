@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from earshot.listening import always
+from earshot.field.listening import always
 
 if TYPE_CHECKING:
     from collections.abc import Callable

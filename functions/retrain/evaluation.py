@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from earshot.answers import draw
 from earshot.detector import Detector, Hearing, open_session
+from earshot.drift.answers import draw
 
 from retrain.export import head_of
 

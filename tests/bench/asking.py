@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 from earshot.application import Application
-from earshot.ranking import Waiting, rank, spread
 from earshot.recording import Waveform
+from earshot.review.ranking import Waiting, rank, spread
 from sklearn.metrics import f1_score
 
 from infra.local.endpoint import REPOSITORY

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from earshot.bundle import Bundle
 from earshot.detector import Detector
-from earshot.drift import compare
+from earshot.drift.comparison import compare
 from earshot.recording import Answer, Waveform
 from scipy.signal import butter, sosfilt
 
@@ -215,8 +215,8 @@ shipped network, each on other 30% of the 419 recordings. {judged} further recor
 model was judged by, its reference, as many as the default bundle has; what is left is what it hears
 at a site, a clip of each recording. Both are drawn {draws} times for each model.
 
-What is compared, and how, is in the docstring of `earshot.drift`; a version's reference is in its
-`evaluation.json`; what follows from drift is in the docstring of `earshot.services.drift`.
+What is compared, and how, is in the docstring of `earshot.drift.comparison`; a version's reference
+is in `evaluation.json`; what follows from drift is in the docstring of `earshot.services.drift`.
 
 ## Nothing has changed
 

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from earshot import index
 from earshot.audio import decode
 from earshot.bundle import EMBEDDINGS_FILE, Bundle
 from earshot.detector import Detector
-from earshot.index import Indexes, Wanted
-from earshot.nearest import Geometry, build_graph
+from earshot.search import index
+from earshot.search.index import Indexes, Wanted
+from earshot.search.nearest import Geometry, build_graph
+from earshot.search.vectors import GEOMETRY, ROW, VECTORS, Vectors, VectorStore
 from earshot.services.packing import FULL
-from earshot.vectors import GEOMETRY, ROW, VECTORS, Vectors, VectorStore
 
 REPOSITORY = Path(__file__).parents[2]
 BUNDLE = REPOSITORY / "infra" / "bundles" / "surveillance"

@@ -13,8 +13,8 @@ import pytest
 import tour
 from browsing import PATIENCE_MS, Site, drawn
 from conftest import emulated
-from earshot.drift import Shift
-from earshot.driftlog import DriftLog, DriftReport, SiteDrift
+from earshot.drift.comparison import Shift
+from earshot.drift.log import DriftLog, DriftReport, SiteDrift
 from earshot.recording import moment
 from onemachine import until
 from past import make_past

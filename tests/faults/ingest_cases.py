@@ -148,7 +148,7 @@ class LongRecording(Analysis):
 
     def act(self, services: Services) -> None:
         time_left = iter([True] * 2)
-        with mock.patch("earshot.listening.PART", 3):
+        with mock.patch("earshot.field.listening.PART", 3):
             services.receive("recordings/forest/a.wav", lambda: next(time_left, False))
 
     def check(self, world: World) -> None:

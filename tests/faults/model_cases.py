@@ -10,7 +10,7 @@ from earshot.audio import decode
 from earshot.errors import PromotionConflict, RetrainInProgress
 from earshot.runs import PROMOTED, SHADOWING
 from earshot.services import Services
-from earshot.shadow import compared
+from earshot.shadow.comparison import compared
 from injector import DEADLY
 from standins import publish, work
 from usecase import DAY_S, UseCase, trail, trained_once

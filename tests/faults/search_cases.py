@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from conftest import clip
+from earshot.search.vectors import space_of
 from earshot.services import Services
-from earshot.vectors import space_of
 from usecase import MANY, UseCase, found_once
 from world import World
 

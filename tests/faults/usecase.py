@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 
 from conftest import clip, tape
 from earshot.audio import decode
-from earshot.index import Wanted
+from earshot.search.index import Wanted
 from earshot.services import Services
 from injector import FAULTS, Fault
 from world import World

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from aws_lambda_powertools.utilities import batch
 from conftest import REPOSITORY, emulated, encode, pcm
-from earshot import listening
-from earshot.formats import from_json
+from earshot.field import listening
+from earshot.field.formats import from_json
 from earshot.services.occurrences import Wanted
 from earshot.settings import Settings
 from earshot.wiring import wire

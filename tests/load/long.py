@@ -21,7 +21,7 @@ import soundfile
 from earshot.audio.streams import opened
 from earshot.bundle import Bundle
 from earshot.detector import Detector
-from earshot.listening import listen
+from earshot.field.listening import listen
 
 from tests import sparse
 

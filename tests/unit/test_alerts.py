@@ -126,7 +126,7 @@ def test_a_camera_that_writes_over_its_file_alerts_every_time(
 ) -> None:
     for hour in (10, 11):
         at = f"2026-11-21T{hour}:00:00.000Z"
-        monkeypatch.setattr("earshot.logbook.now", lambda at=at: at)
+        monkeypatch.setattr("earshot.field.logbook.now", lambda at=at: at)
         # Other content each time, whose name does not say when it was recorded.
         sound = np.concatenate([pcm("gunshot"), np.zeros(hour, np.int16)])
         aws.s3.put_object(Bucket="recordings", Key="recordings/gate/latest.wav", Body=encode(sound))

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import REPOSITORY, Aws, clip, encode, pcm, tape
-from earshot.chronicle import Chronicle
 from earshot.errors import NotAnalysed, RecordingNotFound, RecordingReplaced
-from earshot.formats import FORMATS
-from earshot.logbook import Logbook
-from earshot.results import Results
+from earshot.field.chronicle import Chronicle
+from earshot.field.formats import FORMATS
+from earshot.field.logbook import Logbook
+from earshot.field.results import Results
 from earshot.services.occurrences import Wanted
 from earshot.settings import Settings
 from earshot.wiring import wire
@@ -115,10 +115,10 @@ def test_a_crash_leaves_nothing_half_visible_and_a_repetition_ends_it(
 def test_other_content_at_the_key_is_another_analysis(
     services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("earshot.logbook.now", lambda: "2026-11-21T10:00:00.000Z")
+    monkeypatch.setattr("earshot.field.logbook.now", lambda: "2026-11-21T10:00:00.000Z")
     drop(services, aws, tape())
     first = only(services)
-    monkeypatch.setattr("earshot.logbook.now", lambda: "2026-11-21T11:00:00.000Z")
+    monkeypatch.setattr("earshot.field.logbook.now", lambda: "2026-11-21T11:00:00.000Z")
     assert drop(services, aws, clip("siren")) == "analysed"
     second = only(services)
     assert second.recording == first.recording
@@ -245,7 +245,7 @@ def test_lists_are_read_page_by_page_the_latest_first(
 ) -> None:
     for number in range(7):
         at = f"2026-11-21T10:00:{number:02}.000Z"
-        monkeypatch.setattr("earshot.logbook.now", lambda at=at: at)
+        monkeypatch.setattr("earshot.field.logbook.now", lambda at=at: at)
         drop(services, aws, clip("siren"), f"recordings/{('ridge', 'creek')[number % 2]}/{number}")
 
     def names(site: str | None, limit: int) -> list[list[str]]:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import soundfile
-from earshot import listening
 from earshot.audio import decode
 from earshot.bundle import Bundle, ModelCard
-from earshot.detections import detect
 from earshot.detector import Detector
-from earshot.formats import from_json
+from earshot.field import listening
+from earshot.field.detections import detect
+from earshot.field.formats import from_json
 from guano import GuanoFile
 
 from tests.conftest import DEFAULT_BUNDLE, RATE, encode, pcm, tape

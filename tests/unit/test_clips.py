@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 import soundfile
-from earshot.clips import MOST_FRAMES, MOST_S, around, encode, media_type
+from earshot.field.clips import MOST_FRAMES, MOST_S, around, encode, media_type
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from earshot.detections import (
+from earshot.detector import Hearing
+from earshot.errors import UnknownLabel
+from earshot.field.detections import (
     CLEAR_MARGIN,
     DOUBTS_AN_HOUR,
     MOST_DOUBTS,
@@ -16,8 +18,6 @@ from earshot.detections import (
     doubts,
     select,
 )
-from earshot.detector import Hearing
-from earshot.errors import UnknownLabel
 from earshot.recording import Detections
 from hypothesis import given
 from hypothesis import strategies as st

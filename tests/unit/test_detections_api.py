@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import soundfile
 from conftest import Aws, tape
-from earshot import chronicle
+from earshot.field import chronicle
 from earshot.recording import Detection, FieldRecording, Occurrence, later, object_id
 from earshot.services import occurrences
 from fastapi.testclient import TestClient

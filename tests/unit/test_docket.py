@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from earshot import docket as module
-from earshot.docket import Docket
-from earshot.logbook import Logbook
+from earshot.field.logbook import Logbook
 from earshot.recording import Doubt, Reason, Review, object_id
+from earshot.review import docket as module
+from earshot.review.docket import Docket
 from earshot.table import Table
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_what_is_judged_is_nowhere_any_more(aws: Aws, docket: Docket) -> None:
 
 
 def test_a_recording_asks_as_much_as_a_transaction_holds(aws: Aws) -> None:
-    from earshot.detections import MOST_DOUBTS
+    from earshot.field.detections import MOST_DOUBTS
 
     logbook = Logbook(aws.dynamodb, "earshot")
     record = logbook.note("recordings/ridge/a.wav", "ridge", 1, "v")

@@ -13,9 +13,9 @@ from conftest import DEFAULT_BUNDLE, Aws, clip, encode, sound, tape
 from earshot.application import DriftRule
 from earshot.audio import decode
 from earshot.bundle import EVALUATION_FILE
-from earshot.driftlog import DriftLog, DriftReport, SiteDrift
+from earshot.drift.log import DriftLog, DriftReport, SiteDrift
+from earshot.drift.observations import ASKED, Observations
 from earshot.evaluation import read
-from earshot.observations import ASKED, Observations
 from earshot.recording import Answer, Observation, moment
 from earshot.runs import PROMOTED
 from earshot.statistics import Statistics

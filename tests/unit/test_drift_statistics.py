@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from conftest import DEFAULT_BUNDLE
-from earshot import drift
+from earshot.drift import comparison as drift
 from earshot.recording import Answer
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 import pytest
-from earshot.formats import FORMATS, from_json, to_audacity, to_csv, to_json, to_raven
+from earshot.field.formats import FORMATS, from_json, to_audacity, to_csv, to_json, to_raven
 from earshot.recording import Detection, Detections, moment
 from hypothesis import given
 from hypothesis import strategies as st

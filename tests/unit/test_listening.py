@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import sparse
 from conftest import DEFAULT_BUNDLE, encode, sound
-from earshot import listening
 from earshot.audio import decode, streams
 from earshot.audio.streams import Stream, opened
 from earshot.bundle import Bundle
 from earshot.detector import BATCH, Detector, Hearing
-from earshot.listening import listen
+from earshot.field import listening
+from earshot.field.listening import listen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -216,7 +216,7 @@ def test_a_window_late_in_a_week_starts_where_it_starts() -> None:
 LAST_PART = """
 import re, sys
 from pathlib import Path
-from earshot import listening
+from earshot.field import listening
 from earshot.audio.streams import opened
 from earshot.bundle import Bundle
 from earshot.detector import Detector

@@ -11,10 +11,10 @@ import boto3
 import numpy as np
 import pytest
 from conftest import Aws, encode, pcm
-from earshot import listening
 from earshot.detector import Detector
 from earshot.errors import NotAnalysed
 from earshot.events import Publisher
+from earshot.field import listening
 from earshot.services import analysis
 from earshot.settings import Settings
 from earshot.wiring import wire

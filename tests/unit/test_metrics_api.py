@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import clip
-from earshot.drift import Shift
-from earshot.driftlog import DriftReport, SiteDrift
+from earshot.drift.comparison import Shift
+from earshot.drift.log import DriftReport, SiteDrift
 from earshot.serving import Serving
 from fastapi.testclient import TestClient
 from prometheus_client.openmetrics.parser import (

@@ -11,7 +11,7 @@ from conftest import DEFAULT_BUNDLE
 from earshot.audio import decode
 from earshot.bundle import EMBEDDINGS_FILE, Bundle
 from earshot.detector import Detector
-from earshot.nearest import Geometry, build_graph, candidates, load_graph, similarities
+from earshot.search.nearest import Geometry, build_graph, candidates, load_graph, similarities
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]

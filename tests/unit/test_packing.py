@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError
-from earshot import index
-from earshot.index import Indexes, Wanted
 from earshot.recording import Sample
+from earshot.search import index
+from earshot.search.index import Indexes, Wanted
+from earshot.search.vectors import Stretch, Vectors, VectorStore, size_of, space_of
 from earshot.services.packing import Packing
-from earshot.vectors import Stretch, Vectors, VectorStore, size_of, space_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,9 +111,9 @@ def found(bucket: Bucket) -> list[int]:
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes hundreds of vectors takes four here."""
-    for module in ("earshot.nearest", "earshot.index", "earshot.services.packing"):
+    for module in ("earshot.search.nearest", "earshot.search.index", "earshot.services.packing"):
         monkeypatch.setattr(f"{module}.FIT_FROM", 4)
-    monkeypatch.setattr("earshot.nearest.STANDARD_FROM", 2)
+    monkeypatch.setattr("earshot.search.nearest.STANDARD_FROM", 2)
 
 
 @settings(max_examples=30)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from earshot.ranking import Waiting, place, rank, spread, why
 from earshot.recording import Doubt, Reason
+from earshot.review.ranking import Waiting, place, rank, spread, why
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import DEFAULT_BUNDLE
-from earshot import drift
-from earshot.answers import draw
 from earshot.bundle import EVALUATION_FILE, Bundle
 from earshot.detector import Detector
+from earshot.drift import comparison as drift
+from earshot.drift.answers import draw
 from earshot.evaluation import read
 from earshot.recording import Answer, Waveform
 from scipy.signal import butter, sosfilt

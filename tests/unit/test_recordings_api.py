@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 from conftest import Aws, tape
-from earshot.formats import FORMATS
+from earshot.field.formats import FORMATS
 from fastapi.testclient import TestClient
 
 from predict.app import create_app

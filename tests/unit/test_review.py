@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from conftest import Aws, clip, tape
 from earshot.audio import decode
-from earshot.docket import Docket
+from earshot.review.docket import Docket
 from earshot.store import Store
 from fastapi.testclient import TestClient
 

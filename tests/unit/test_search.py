@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import Aws, clip, encode, sound, tape
 from earshot.errors import NothingToSearchBy, RecordingNotFound
-from earshot.index import Wanted
 from earshot.recording import object_id
+from earshot.search.index import Wanted
+from earshot.search.vectors import space_of
 from earshot.services import Services
 from earshot.services.search import Found
-from earshot.vectors import space_of
 
 ANY = Wanted()
 TAPE = "recordings/ridge/tape.wav"

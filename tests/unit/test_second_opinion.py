@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Aws, tape
-from earshot.logbook import Logbook
+from earshot.field.logbook import Logbook
 from earshot.services.opinion import MOST_DISAGREEMENTS
 from fastapi.testclient import TestClient
 from versions import begin, look, publish_other, shadow, versions

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import asdict
 
 import pytest
-from earshot import shadow
 from earshot.pointer import (
     UNMOVED,
     Champion,
@@ -20,7 +19,8 @@ from earshot.pointer import (
     unshadowed,
 )
 from earshot.recording import Decision, Prediction
-from earshot.shadow import Comparison
+from earshot.shadow import comparison as shadow
+from earshot.shadow.comparison import Comparison
 from hypothesis import given
 from hypothesis import strategies as st
 

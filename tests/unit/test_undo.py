@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Aws, tape
-from earshot.docket import Docket
 from earshot.errors import ReviewConflict
+from earshot.review.docket import Docket
 from earshot.services.review import MOST_UNDONE
 from earshot.store import Store
 from fastapi.testclient import TestClient

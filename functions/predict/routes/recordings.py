@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from earshot.clips import MEDIA_TYPES, media_type
-from earshot.detections import select
 from earshot.errors import (
     ClipNotFound,
     NotAnalysed,
@@ -15,7 +13,9 @@ from earshot.errors import (
     ResultsTooLarge,
     UnknownLabel,
 )
-from earshot.formats import FORMATS
+from earshot.field.clips import MEDIA_TYPES, media_type
+from earshot.field.detections import select
+from earshot.field.formats import FORMATS
 from fastapi import APIRouter, Path, Query, Response
 
 from predict.lists import Cursor, Limit, OfSite

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from earshot.clips import MEDIA_TYPES
 from earshot.errors import BadKey, ClipNotFound, ReviewConflict, ReviewNotFound, UnknownLabel
+from earshot.field.clips import MEDIA_TYPES
 from fastapi import APIRouter, Path, Query, Response
 
 from predict.auth import Caller

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from earshot import errors
-from earshot.index import Kind, Wanted
+from earshot.search.index import Kind, Wanted
 from fastapi import APIRouter, Depends, Query, Request
 
 from predict.bodies import recording as read_recording

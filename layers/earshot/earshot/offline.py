@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from earshot import __version__
 from earshot.audio.fieldnotes import read_notes
 from earshot.audio.streams import opened
-from earshot.detections import summarise
-from earshot.formats import FORMATS, from_json
-from earshot.listening import listen
+from earshot.field.detections import summarise
+from earshot.field.formats import FORMATS, from_json
+from earshot.field.listening import listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from earshot.challenger import Challenger
     from earshot.evaluation import Evaluation
     from earshot.pointer import Champion, Shadow
     from earshot.registry import Registry
+    from earshot.shadow.challenger import Challenger
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class Serving:
         return self._challenger
 
     def _challenging(self, shadow: Shadow) -> Challenger:
-        from earshot.challenger import Challenger
+        from earshot.shadow.challenger import Challenger
 
         try:
             return Challenger(shadow, self.load(shadow.version))

@@ -22,7 +22,7 @@ name             counts
 ``f#<code>``     recordings that could not be heard: the service's fault
 ===============  ==================================================================
 
-While a challenger hears along, ``earshot.shadow`` has names of its own in a day's tally.
+While a challenger hears along, ``earshot.shadow.comparison`` has names of its own in a day's tally.
 """
 
 from __future__ import annotations

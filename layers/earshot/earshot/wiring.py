@@ -9,18 +9,19 @@ from botocore.config import Config
 from earshot.application import Application
 from earshot.arrivals import Arrivals
 from earshot.catalog import Catalog
-from earshot.chronicle import Chronicle
-from earshot.docket import Docket
-from earshot.driftlog import DriftLog
+from earshot.drift.log import DriftLog
+from earshot.drift.observations import Observations
 from earshot.essentials import Essentials
 from earshot.events import Publisher
+from earshot.field.chronicle import Chronicle
+from earshot.field.logbook import Logbook
+from earshot.field.results import Results
 from earshot.holdings import Holdings
 from earshot.incidents import Incidents
 from earshot.ledger import Ledger
 from earshot.letters import Failures
-from earshot.logbook import Logbook
-from earshot.observations import Observations
-from earshot.results import Results
+from earshot.review.docket import Docket
+from earshot.search.vectors import VectorStore
 from earshot.services import Services
 from earshot.services.alerts import Alerts
 from earshot.services.analysis import Analysis
@@ -38,7 +39,6 @@ from earshot.services.uploads import Uploads
 from earshot.services.watching import Watch
 from earshot.store import Store
 from earshot.sweeps import Sweeps
-from earshot.vectors import VectorStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

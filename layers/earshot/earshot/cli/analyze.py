@@ -223,8 +223,8 @@ class _Run:
 
     def _one(self, path: Path, folder: Path, progress: Callable[[float, float], None]) -> None:
         from earshot import offline
-        from earshot.detections import select
-        from earshot.formats import FORMATS
+        from earshot.field.detections import select
+        from earshot.field.formats import FORMATS
 
         if self._stop.is_set():
             return

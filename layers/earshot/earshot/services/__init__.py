@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from earshot import essentials
 from earshot.errors import BadArchive, BadKey, BadRecording, BadSample, RecordingTooLarge
-from earshot.listening import always
+from earshot.field.listening import always
 from earshot.recording import Outcome, Refusal, now
 from earshot.services.sweep import Sweep
 from earshot.store import IMPORTS, RECORDINGS, SAMPLES, is_folder_marker
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from earshot.letters import Failures
     from earshot.recording import Prediction
     from earshot.registry import Registry
+    from earshot.search.vectors import VectorStore
     from earshot.services.alerts import Alerts
     from earshot.services.analysis import Analysis
     from earshot.services.drift import Drift
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from earshot.store import Store
     from earshot.sweeps import Sweeps
     from earshot.tokens import Tokens
-    from earshot.vectors import VectorStore
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from earshot import clips
 from earshot.audio.fieldnotes import read_notes
 from earshot.audio.streams import opened
 from earshot.errors import (
@@ -22,10 +21,11 @@ from earshot.errors import (
     RecordingTooLarge,
 )
 from earshot.events import AnalysisContinues
-from earshot.formats import FORMATS, from_json
-from earshot.listening import always, listen
+from earshot.field import clips
+from earshot.field.formats import FORMATS, from_json
+from earshot.field.listening import always, listen
+from earshot.field.results import CLIPS, PARTS, RESULTS
 from earshot.recording import now
-from earshot.results import CLIPS, PARTS, RESULTS
 from earshot.services.heard import Heard
 from earshot.services.opinion import asked
 from earshot.store import RECORDINGS
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from earshot.application import Application
-    from earshot.chronicle import Chronicle
     from earshot.detector import Detector
-    from earshot.driftlog import DriftLog
+    from earshot.drift.log import DriftLog
+    from earshot.drift.observations import Observations
     from earshot.events import Publisher
-    from earshot.logbook import Logbook
-    from earshot.observations import Observations
+    from earshot.field.chronicle import Chronicle
+    from earshot.field.logbook import Logbook
+    from earshot.field.results import Results
     from earshot.recording import Detections, FieldRecording
-    from earshot.results import Results
+    from earshot.search.vectors import VectorStore
     from earshot.services.alerts import Alerts
     from earshot.serving import Serving
     from earshot.store import Store, Stored
-    from earshot.vectors import VectorStore
 
 logger = logging.getLogger(__name__)
 

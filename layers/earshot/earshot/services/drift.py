@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from earshot import drift
-from earshot.driftlog import LISTED, DriftReport, Episode, SiteDrift
+from earshot.drift import comparison as drift
+from earshot.drift.log import LISTED, DriftReport, Episode, SiteDrift
+from earshot.drift.observations import ASKED
 from earshot.errors import (
     BadBundle,
     EvaluationNotFound,
@@ -17,7 +18,6 @@ from earshot.errors import (
     RetrainInProgress,
 )
 from earshot.events import DriftDetected
-from earshot.observations import ASKED
 from earshot.recording import Answer, Observation, later, moment
 from earshot.statistics import RECENT
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from earshot.application import Application, DriftRule
-    from earshot.drift import Comparison
-    from earshot.driftlog import DriftLog, ReportState
+    from earshot.drift.comparison import Comparison
+    from earshot.drift.log import DriftLog, ReportState
+    from earshot.drift.observations import Observations
     from earshot.evaluation import Reference
     from earshot.events import Publisher
-    from earshot.observations import Observations
     from earshot.services.models import Models
     from earshot.services.review import ReviewQueue
     from earshot.services.training import Training

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earshot import clips
-from earshot.answers import draw
 from earshot.audio.streams import resampled
-from earshot.clips import Clip
-from earshot.detections import doubt, doubts, summarise
+from earshot.drift.answers import draw
+from earshot.field import clips
+from earshot.field.clips import Clip
+from earshot.field.detections import doubt, doubts, summarise
+from earshot.field.results import CLIPS
 from earshot.recording import Observation, Occurrence, Review, later, moment, now, object_id
-from earshot.results import CLIPS
-from earshot.vectors import Stretch, Vectors
+from earshot.search.vectors import Stretch, Vectors
 
 if TYPE_CHECKING:
     from earshot.audio.streams import Stream

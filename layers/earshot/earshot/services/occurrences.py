@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from earshot.chronicle import Chronicle, Entry
-    from earshot.logbook import Logbook
+    from earshot.field.chronicle import Chronicle, Entry
+    from earshot.field.logbook import Logbook
     from earshot.recording import Occurrence
 
 # Entries that are looked at for one answer: whoever asks for what is rare goes on from there.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earshot.detections import doubt
 from earshot.detector import Hearing
+from earshot.field.detections import doubt
 from earshot.recording import Waveform
 
 if TYPE_CHECKING:

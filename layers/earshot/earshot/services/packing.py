@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earshot.index import learnt_geometry
-from earshot.listening import always
-from earshot.nearest import FIT_FROM, Geometry, build_graph
-from earshot.vectors import (
+from earshot.field.listening import always
+from earshot.search.index import learnt_geometry
+from earshot.search.nearest import FIT_FROM, Geometry, build_graph
+from earshot.search.vectors import (
     Vectors,
     identities,
     joined,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from earshot.recording import Samples
-    from earshot.vectors import Listing, VectorStore
+    from earshot.search.vectors import Listing, VectorStore
 
 logger = logging.getLogger(__name__)
 

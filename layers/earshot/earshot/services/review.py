@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from earshot.application import Application
-    from earshot.docket import Docket
+    from earshot.field.results import Results
     from earshot.recording import Review, Verdict
-    from earshot.results import Results
+    from earshot.review.docket import Docket
     from earshot.store import Store
 
 # So much a review's record has room for.

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from earshot.errors import EarshotError
     from earshot.holdings import Holder, Holdings
     from earshot.recording import Samples, Waveform
+    from earshot.search.vectors import VectorStore
     from earshot.services.training import Training
     from earshot.serving import Serving
     from earshot.store import Opened, Store
-    from earshot.vectors import VectorStore
 
 # An object that changes more often while one looks will be told of again.
 LOOKS = 10

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Literal
 
 from earshot.audio import decode
 from earshot.errors import NothingToSearchBy
-from earshot.index import Indexes
+from earshot.search.index import Indexes
+from earshot.search.vectors import space_of
 from earshot.serving import heard_at_once
-from earshot.vectors import space_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from earshot.catalog import Catalog
     from earshot.detector import Detector
-    from earshot.index import Hit, Identity, Index, Wanted
-    from earshot.logbook import Logbook
+    from earshot.field.logbook import Logbook
     from earshot.recording import FieldRecording, Sample, Samples
+    from earshot.search.index import Hit, Identity, Index, Wanted
+    from earshot.search.vectors import VectorStore
     from earshot.serving import Serving
-    from earshot.vectors import VectorStore
 
 # Looked up in one round trip: most answers want no more.
 LOOKED_UP = 50

@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from earshot import shadow as counts
 from earshot.errors import ModelNotFound, NoShadow, PromotionConflict, PromotionRefused
 from earshot.runs import PROMOTED, REJECTED, SHADOWING
 from earshot.services.training import promoter
+from earshot.shadow import comparison as counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from earshot.field.logbook import Logbook
     from earshot.ledger import Ledger
-    from earshot.logbook import Logbook
     from earshot.pointer import Champion, PastShadow, Shadow
     from earshot.registry import Registry
     from earshot.services.models import Models
-    from earshot.shadow import Comparison
+    from earshot.shadow.comparison import Comparison
     from earshot.statistics import Statistics
     from earshot.sweeps import Repair
 

@@ -36,8 +36,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from earshot.errors import NoModel, RunNotFound
+from earshot.field.listening import always
 from earshot.ledger import SILENCE_S
-from earshot.listening import always
 from earshot.recording import moment
 from earshot.runs import REQUESTED, RUNNING
 from earshot.sweeps import SweepReport

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from earshot.drift import Shift
+from earshot.drift.comparison import Shift
 from earshot.table import Table
 
 if TYPE_CHECKING:

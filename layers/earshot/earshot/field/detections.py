@@ -14,8 +14,8 @@ import numpy as np
 
 from earshot.detector import accepted
 from earshot.errors import UnknownLabel
-from earshot.ranking import PENALTY, rank, why
 from earshot.recording import Detection, Detections, Doubt
+from earshot.review.ranking import PENALTY, rank, why
 
 if TYPE_CHECKING:
     from collections.abc import Collection

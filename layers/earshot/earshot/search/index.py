@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from earshot.bundle import EMBEDDINGS_FILE
-from earshot.nearest import FIT_FROM, Geometry, candidates, load_graph, similarities
-from earshot.vectors import Listing, graph_of, joined, size_of, space_of
+from earshot.search.nearest import FIT_FROM, Geometry, candidates, load_graph, similarities
+from earshot.search.vectors import Listing, graph_of, joined, size_of, space_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from earshot.nearest import Graph
     from earshot.recording import Samples
-    from earshot.vectors import Vectors, VectorStore
+    from earshot.search.nearest import Graph
+    from earshot.search.vectors import Vectors, VectorStore
 
 # A source, its mark, and where the stretch starts.
 Identity = tuple[str, str, float]

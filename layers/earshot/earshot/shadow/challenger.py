@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from earshot import shadow as counts
+from earshot.shadow import comparison as counts
 
 if TYPE_CHECKING:
     from earshot.detector import Detector

@@ -21,9 +21,9 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from earshot.docket import Docket
 from earshot.errors import RecordingNotFound, RecordingReplaced
 from earshot.recording import FieldNotes, FieldRecording, now, object_id
+from earshot.review.docket import Docket
 from earshot.table import Table
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Logbook:
     ) -> FieldRecording:
         """Record what was detected, and queue what is doubtful: all of it or nothing.
 
-        With it is counted how a challenger ``compared`` (``earshot.shadow``).
+        With it is counted how a challenger ``compared`` (``earshot.shadow.comparison``).
 
         Answers the record as it stands: somebody else may have finished it first. Raises
         RecordingReplaced when other content has come to the recording's key.

@@ -25,8 +25,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from earshot.errors import ReviewNotFound
-from earshot.ranking import Waiting, place, spread
 from earshot.recording import Doubt, Review, TakenBack
+from earshot.review.ranking import Waiting, place, spread
 from earshot.table import Table
 
 if TYPE_CHECKING:

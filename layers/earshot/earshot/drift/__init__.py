@@ -1,0 +1,1 @@
+"""Whether what is heard still sounds as what the version in service was judged by."""

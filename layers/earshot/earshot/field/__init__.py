@@ -1,0 +1,1 @@
+"""Field recordings: heard part by part, kept with what was found in them, and listed."""

@@ -1,0 +1,1 @@
+"""Embeddings that can be searched for what sounds alike."""

@@ -1,0 +1,1 @@
+"""A challenger that hears along with the champion, and what both said."""
