@@ -4,23 +4,17 @@ From what ``make build`` made, in Python 3.12, with Lambda's folders on a read-o
 (sandbox.sh) and no more memory than the template gives the function. The emulator's binary comes
 with the SAM CLI; AWS_LAMBDA_RIE names another one. Linux only, as root or where user namespaces
 are allowed.
-
-``python -m infra.local.rie --port 8080 --count 2`` is an HTTP API in front of two of predict's
-execution environments: the stack on an emulated AWS of its own, or on ``--endpoint-url``, without
-tokens. A request waits for a free one, where Lambda would start another. Ctrl-C ends it.
 """
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -33,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from infra.local.artefacts import Artefact
-    from infra.local.stack import Function, Stack
+    from infra.local.stack import Function
 
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 # What Lambda takes, and what it answers, at most; the emulator would cut it without a word.
@@ -212,61 +206,3 @@ def environment(function: Function, surroundings: Mapping[str, str]) -> dict[str
             for name, value in function.environment.items()
         },
     }
-
-
-def deploy(url: str) -> Stack:
-    """The stack on an AWS endpoint; its API asks for no tokens, as behind API Gateway's IAM."""
-    import boto3
-
-    from infra.local import stack
-
-    session = boto3.Session("local", "local", region_name=endpoint.REGION)
-    return stack.deploy(
-        endpoint.REPOSITORY / "template.yaml",
-        {"NamePrefix": "earshot", "ApiAccess": "signed"},
-        session.client("cloudformation", endpoint_url=url),
-        session.client("s3", endpoint_url=url),
-    )
-
-
-def main() -> int:
-    """Serve until Ctrl-C."""
-    import uvicorn
-
-    from infra.local.gateway import Gateway
-
-    parser = argparse.ArgumentParser(prog="python -m infra.local.rie")
-    parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--count", type=int, default=1, help="how many execution environments")
-    parser.add_argument("--endpoint-url", help="an AWS emulator; one of its own if not given")
-    parser.add_argument("--log", type=Path, help="what the functions write; nowhere if not given")
-    options = parser.parse_args()
-    with ExitStack() as children:
-        url = options.endpoint_url or children.enter_context(endpoint.emulator())
-        log = children.enter_context((options.log or Path(os.devnull)).open("ab"))
-        predict = deploy(url).functions["PredictFunction"]
-        surroundings = endpoint.environment(url)
-        try:
-            pool = [
-                children.enter_context(runtime(predict, surroundings, log))
-                for _ in range(options.count)
-            ]
-        except (Unavailable, artefacts.NotBuilt) as error:
-            print(error, file=sys.stderr)
-            return 1
-        # uvicorn gives the signal on when it has finished: all of this ends in its order.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-        print(f"{options.count} behind http://127.0.0.1:{options.port}; AWS at {url}", flush=True)
-        with suppress(KeyboardInterrupt):
-            uvicorn.run(
-                Gateway(pool),
-                port=options.port,
-                lifespan="off",
-                log_level="warning",
-                access_log=False,
-            )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infra.local import artefacts, endpoint, rie
+from infra.local import artefacts, endpoint, rie, runtimes
 from infra.local.gateway import http_event
 from tests.bench import measure
 from tests.bench.clips import clips
@@ -47,7 +47,7 @@ def measured(rounds: int) -> dict[str, Any]:
     request = {"method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
     event = http_event(request, body)
     with endpoint.emulator() as url, Path(os.devnull).open("wb") as log:
-        predict = rie.deploy(url).functions["PredictFunction"]
+        predict = runtimes.deploy(url).functions["PredictFunction"]
 
         def ours() -> float:
             with rie.runtime(predict, endpoint.environment(url), log) as runtime:

@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import numpy as np
 
-from infra.local import endpoint, rie
+from infra.local import endpoint, runtimes
 from tests import sparse
 from tests.bench import measure
 from tests.bench.clips import wav
@@ -31,7 +31,7 @@ def ingested(clips: int) -> dict[str, Any]:
 
     random = np.random.default_rng(1)
     with endpoint.emulator() as url:
-        function = rie.deploy(url).functions["IngestFunction"]
+        function = runtimes.deploy(url).functions["IngestFunction"]
         session = boto3.Session("local", "local", region_name=endpoint.REGION)
 
         def client(service: str, **options: Any) -> Any:

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infra.local import endpoint, rie
+from infra.local import endpoint, runtimes
 from tests.bench import environments, measure
 from tests.bench.clips import clips
 
@@ -161,7 +161,7 @@ class Client:
 @contextmanager
 def _ours(module: str) -> Iterator[tuple[int, int]]:
     with endpoint.emulator() as url:
-        function = rie.deploy(url).functions["PredictFunction"]
+        function = runtimes.deploy(url).functions["PredictFunction"]
         port = endpoint.free_port()
         surroundings = {**endpoint.environment(url), **ONE_THREAD}
         process = endpoint.start(module, ["--port", str(port)], surroundings, subprocess.DEVNULL)

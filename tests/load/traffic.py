@@ -1,9 +1,10 @@
 """``make load``: locustfile.py's traffic against a deployment, or against Lambda's runtime here.
 
 With ``--host`` against that one. Without, once for each number of ``--runtimes``: so many execution
-environments of the built predict image behind an HTTP API (``infra.local.rie``), on an emulated AWS
-on this machine. Locust, the emulator and the functions share its cores, so more of them help only
-as long as there are cores for them. CSV and HTML lie below ``--out``; 1 when anything failed.
+environments of the built predict image behind an HTTP API (``infra.local.runtimes``), on an
+emulated AWS on this machine. Locust, the emulator and the functions share its cores, so more of
+them help only as long as there are cores for them. CSV and HTML lie below ``--out``; 1 when
+anything failed.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _runtimes(count: int, out: Path) -> Iterator[str]:
     port = endpoint.free_port()
     with (out / f"rie{count}.log").open("wb") as log:
         process = endpoint.start(
-            "infra.local.rie",
+            "infra.local.runtimes",
             ["--port", str(port), "--count", str(count)],
             endpoint.environment(None),
             log.fileno(),
