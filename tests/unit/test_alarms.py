@@ -121,6 +121,13 @@ def test_an_alarm_says_what_to_do_and_is_sent_to_whoever_wants_it(alarm: str) ->
     }
 
 
+@pytest.mark.parametrize("alarm", ["ThrottlesAlarm", "TrainingFailedAlarm"])
+def test_an_alarm_of_several_metrics_does_not_wait_for_those_that_are_quiet(alarm: str) -> None:
+    """CloudWatch adds up only what every metric has a value of."""
+    total, *parts = ALARMS[alarm]["Properties"]["Metrics"]
+    assert total["Expression"].split(" + ") == [f"FILL({part['Id']}, 0)" for part in parts]
+
+
 def test_every_queue_of_dead_letters_is_watched() -> None:
     """A nested stack's is, by the name that it puts out."""
     assert BATCH["Outputs"]["DeadLettersName"]["Value"] == {

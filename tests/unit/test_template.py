@@ -176,6 +176,8 @@ def test_the_page_s_bucket_is_read_by_its_distribution_only() -> None:
         ("DEMO=0", "--webhook", False),
         ("CORS=http://localhost:5173", '--cors "http://localhost:5173"', True),
         ("DEMO=0", "--cors", False),
+        ("SHADOW=20", "--shadow 20", True),
+        ("DEMO=0", "--shadow 0", True),
     ],
 )
 def test_what_make_run_asks_of_the_local_stack(given: str, option: str, is_there: bool) -> None:
@@ -373,3 +375,21 @@ def test_clips_and_parts_expire_and_results_do_not() -> None:
     expire = {one["Prefix"]: one["ExpirationInDays"] for one in rules if "ExpirationInDays" in one}
     assert expire == {"clips/": {"Ref": "ClipDays"}, "parts/": 7}
     assert all("NoncurrentVersionExpiration" in one for one in rules if "Prefix" in one)
+
+
+def test_rules_ask_by_what_cloudformation_has_for_rules() -> None:
+    """Others, such as Fn::Join, pass the linter and fail the deployment."""
+    for_rules = {"Ref", "Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or", "Fn::Contains"}
+
+    def functions(value: Any) -> set[str]:
+        match value:
+            case dict():
+                return set(value).union(*map(functions, value.values()))
+            case list():
+                return set().union(*map(functions, value))
+            case _:
+                return set()
+
+    for rule in TEMPLATE["Rules"].values():
+        asked = [rule["RuleCondition"], *(one["Assert"] for one in rule["Assertions"])]
+        assert functions(asked) <= for_rules
