@@ -31,6 +31,7 @@ COUNTED: dict[Repair, str] = {
     "object_received": "ObjectsReceived",
     "alert_published": "AlertsPublished",
     "drift_told": "DriftTold",
+    "promotion_published": "PromotionsPublished",
     "rolled_back": "ModelsRolledBack",
     "shadow_promoted": "ShadowsPromoted",
     "shadow_ended": "ShadowsEnded",

@@ -17,9 +17,9 @@ namespace Earshot/<stack>, with the service as their only dimension. All are cou
 ``ColdStart``           processes that were started to work on a batch
 ``Repaired``            what a sweep has put right; by kind ``RunsPublished``,
                         ``RunsRequested``, ``RunsEnded`` (also by a failed job), ``SeatsFreed``,
-                        ``CountsCorrected``, ``UploadsAborted``, ``ObjectsReceived`` and
-                        ``AlertsPublished``; and what it did about models,
-                        ``ModelsRolledBack``, ``ShadowsPromoted``, ``ShadowsEnded`` and
+                        ``CountsCorrected``, ``UploadsAborted``, ``ObjectsReceived``,
+                        ``AlertsPublished`` and ``PromotionsPublished``; and what it did about
+                        models, ``ModelsRolledBack``, ``ShadowsPromoted``, ``ShadowsEnded`` and
                         ``RunsSettled``; and ``DriftTold``, sites that began to drift
 ======================  ===================================================================
 """

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from retrain.dataset import Dataset
     from retrain.heads import Head
 
+# So many labels are named in a sentence.
+MOST_NAMED = 4
+
 
 def changed_by_reviews(
     dataset: Dataset, head: Head, min_recordings: int, parts: Sequence[int] = ()
@@ -65,7 +68,7 @@ def _sentence(found: dict[str, Any]) -> str:
     subject = f"{found['reviews']} review{'s' if found['reviews'] > 1 else ''}"
     if found["accuracy"] is None:
         return f"{subject}: without them fewer than two labels could be learnt."
-    known = "".join(f"{label} is known only by them; " for label in found["only_by_reviews"])
+    known = _known(found["only_by_reviews"])
     told = {label: one for label, one in found["per_label"].items() if one["difference"]}
     if not told:
         return (
@@ -80,6 +83,18 @@ def _sentence(found: dict[str, Any]) -> str:
         f"clips, macro-F1 {_change(found['macro_f1'])}."
         + (" So few clips may differ by chance." if chance else "")
     )
+
+
+def _known(labels: Sequence[str]) -> str:
+    """Which labels only reviews know; of many the first ones by name."""
+    if not labels:
+        return ""
+    named = [*labels]
+    if len(named) > MOST_NAMED:
+        named[MOST_NAMED - 1 :] = [f"{len(named) - MOST_NAMED + 1} more"]
+    *first, last = named
+    told = f"{', '.join(first)} and {last} are" if first else f"{last} is"
+    return f"{told} known only by them; "
 
 
 def _change(figure: dict[str, Any]) -> str:

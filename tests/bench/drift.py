@@ -98,7 +98,7 @@ def main() -> None:
     print(*_false_alarms(found), sep="\n")
     print(POWER)
     print(*_power(found), sep="\n")
-    print(READ)
+    print(READ, end="")
 
 
 def heard(folder: Path) -> Sounds:
@@ -216,7 +216,8 @@ model was judged by, its reference, as many as the default bundle has; what is l
 at a site, a clip of each recording. Both are drawn {draws} times for each model.
 
 What is compared, and how, is in the docstring of `earshot.drift.comparison`; a version's reference
-is in `evaluation.json`; what follows from drift is in the docstring of `earshot.services.drift`.
+is in its `evaluation.json`; what follows from drift is in the docstring of
+`earshot.services.drift`.
 
 ## Nothing has changed
 
@@ -244,6 +245,21 @@ A site gives one answer for each label and hour that it is heard in: a hundred a
 hours a day. Tried beside this test were the energy distance and rank sums of the novelty, of the
 confidence and of both: none was better at all of the changes. The rank sum of the novelty finds
 filters and unknown sounds somewhat earlier, and noise hardly at all.
+
+## What it says, and what it does not
+
+The measure is the version, not the site's own past. A site that never was like the held-out clips
+drifts from its first day: label some of what it hears, and train.
+
+A site differs both ways. What is further from what was learnt, or answered less surely, is what one
+expects; but what comes through a wet membrane sounds dull and all alike, so it may lie nearer to
+what was learnt than held-out clips do, and be answered surely, and wrongly. `DriftDetected` and its
+mail say which way it went. After a training on many recordings of one site its sounds are nearer,
+too: then listen to a few, and if they are answered rightly, leave it.
+
+The rate above is that of days that begin an episode. It goes on until p was 0.1 or more for as many
+days as are looked at (`days`): from some forty answers p sways from day to day, though nothing
+changes, and many a day of a microphone that broke passes for calm.
 """
 
 

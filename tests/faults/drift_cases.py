@@ -1,4 +1,4 @@
-"""What is noticed by itself: that a site does not sound any more as what was learnt."""
+"""What is noticed by itself: that a site does not sound as what was learnt."""
 
 from __future__ import annotations
 

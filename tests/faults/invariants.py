@@ -52,3 +52,6 @@ def hold_in_the_end(world: World) -> None:
     assert alive == [], "every run that was asked for had a worker and is over"
     assert services.ledger.seat() is None, "nobody holds the seat"
     assert all(n == 1 for n in world.workers.values()), "one worker a run"
+    champion = services.registry.champion()
+    if champion and champion.history:
+        assert services.models.announcements.has(champion), "whoever listens heard of the champion"

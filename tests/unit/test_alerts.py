@@ -15,7 +15,7 @@ from earshot.application import AlertRule, Application
 from earshot.errors import BadApplication
 from earshot.recording import Alert, Detection, Detections
 from earshot.services import Services
-from earshot.services.sweep import UNPUBLISHED_S
+from earshot.sweeps import UNPUBLISHED_S
 from fastapi.testclient import TestClient
 from shell import Shell
 

@@ -3,107 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from conftest import DEFAULT_BUNDLE, Aws, clip, encode, sound, tape
-from earshot.application import DriftRule
 from earshot.audio import decode
 from earshot.bundle import EVALUATION_FILE
-from earshot.drift.log import DriftLog, DriftReport, SiteDrift
-from earshot.drift.observations import ASKED, Observations
+from earshot.drift.observations import ASKED
 from earshot.evaluation import read
 from earshot.recording import Answer, Observation, moment
-from earshot.runs import PROMOTED
-from earshot.statistics import Statistics
+from station import DAY_S, START, VERSION, Station
 from sweeping import crash_in
-from test_catalog import sample
 
 if TYPE_CHECKING:
     from earshot.services import Services
-    from earshot.services.drift import Drift
-
-DAY_S = 86_400
-# Noon of this day, for recordings are received by the true clock.
-START = time.time() // DAY_S * DAY_S + DAY_S / 2
-VERSION = json.loads((DEFAULT_BUNDLE / "card.json").read_text())["version"]
-
-
-class Station:
-    """Sites that are heard, and a clock that is moved by hand."""
-
-    def __init__(self, services: Services, aws: Aws) -> None:
-        self.now = float(START)
-        self.services, self.aws = services, aws
-        self.random = np.random.default_rng(1)
-        clock = self.clock
-        self.observations = Observations(aws.dynamodb, "earshot", clock)
-        self.log = DriftLog(aws.dynamodb, "earshot")
-        self.statistics = Statistics(aws.dynamodb, "earshot", clock)
-        self.drift: Drift = replace(
-            services.drift, observations=self.observations, statistics=self.statistics, clock=clock
-        )
-        reference = read((DEFAULT_BUNDLE / EVALUATION_FILE).read_bytes()).reference
-        assert reference is not None
-        self.reference = reference
-
-    def clock(self) -> float:
-        return self.now
-
-    def rule(self, **settings: Any) -> None:
-        application = replace(self.drift.application, drift=DriftRule(**settings))
-        self.drift = replace(self.drift, application=application)
-
-    def later(self, days: float = 1.0) -> None:
-        self.now += days * DAY_S
-
-    def hear(
-        self,
-        site: str = "ridge",
-        n: int = 40,
-        *,
-        novelty: float = 0.0,
-        version: str = VERSION,
-        since: float | None = None,
-    ) -> None:
-        """So many answers of the last days, drawn from the reference, and more novel by so much."""
-        answers = self.reference.clips if site == ASKED else self.reference.windows
-        chosen = self.random.choice(len(answers), n)
-        began = self.now - 2 * DAY_S if since is None else since
-        self.observations.keep(
-            site,
-            [
-                Observation(
-                    moment(began + 3600 * place),
-                    f"{place}",
-                    version,
-                    replace(
-                        answers[number],
-                        novelty=answers[number].novelty
-                        + novelty
-                        # No two sounds are the same.
-                        + 1e-5 * float(self.random.standard_normal()),
-                    ),
-                )
-                for place, number in enumerate(chosen)
-            ],
-        )
-
-    def look(self) -> DriftReport:
-        self.drift.watch()
-        found = self.drift.latest()
-        assert found is not None
-        return found
-
-    def site(self, site: str = "ridge") -> SiteDrift:
-        return next(one for one in self.look().sites if one.site == site)
-
-    def told(self) -> list[dict[str, Any]]:
-        """The events of drift since the last look."""
-        return [e["detail"] for e in self.aws.published() if e["detail-type"] == "DriftDetected"]
 
 
 @pytest.fixture
@@ -172,6 +87,36 @@ def test_a_site_that_sounds_as_before_again_may_be_told_of_anew(station: Station
     station.hear(novelty=0.4)
     station.look()
     assert [one["site"] for one in station.told()] == ["ridge", "ridge"]
+
+
+def test_a_site_that_drifts_does_so_until_it_was_calm_for_as_many_days_as_are_looked_at(
+    station: Station,
+) -> None:
+    station.rule(days=2)
+    station.hear(n=24, novelty=0.4, since=station.now - DAY_S)
+    first = station.look()
+    station.later(1)
+    station.hear(n=24, novelty=0.4, since=station.now - DAY_S)
+    differed = station.look()
+    station.later(1.9)
+    station.hear(since=station.now - 1.65 * DAY_S)
+    calm = station.site()
+    assert calm.all is not None
+    assert calm.all.p is not None
+    assert calm.all.p > 0.1
+    assert (calm.state, calm.since) == ("drifting", first.at)
+    assert [(one.since, one.seen) for one in station.log.episodes()] == [(first.at, differed.at)]
+    # From few answers nothing can be told, not that it is over either.
+    station.later(0.7)
+    station.rule(days=2, min_units=200)
+    assert station.site().state == "too_few"
+    assert station.log.is_drifting("ridge")
+    station.later(1)
+    station.rule(days=2)
+    station.hear(since=station.now - 1.65 * DAY_S)
+    assert station.site().state == "steady"
+    assert station.log.episodes() == []
+    assert len(station.told()) == 1
 
 
 def test_another_version_is_told_of_anew(station: Station) -> None:
@@ -281,36 +226,6 @@ def test_a_recording_of_a_site_that_drifts_is_asked_about_in_any_case(station: S
     assert review("aa") == ["drift"]
 
 
-def test_a_training_is_asked_for_once_when_there_is_something_new(station: Station) -> None:
-    station.rule(retrain=True)
-    holdings, ledger = station.services.samples.holdings, station.services.ledger
-    for n in range(10):
-        holdings.hold(replace(sample(f"a{n}" * 32), key=f"samples/before/{n}.wav"), "1")
-    station.hear(novelty=0.4)
-    station.look()
-    # What came before the site drifted says nothing of it.
-    assert ledger.runs() == []
-    for n in range(10):
-        holdings.hold(replace(sample(f"{n}" * 64), key=f"samples/{n}.wav"), "1")
-    station.drift.watch()
-    (run,) = ledger.runs()
-    assert "ridge" in run.reason
-    station.drift.watch()
-    assert len(ledger.runs()) == 1
-    assert [one.asked for one in station.log.episodes()] == [run.run]
-    assert ledger.runs()[0].state != PROMOTED
-    assert station.services.registry.champion() is None
-
-
-def test_unless_the_application_says_so_none_is_asked_for(station: Station) -> None:
-    station.hear(novelty=0.4)
-    for n in range(10):
-        one = sample(f"{n}" * 64)
-        station.services.samples.holdings.hold(replace(one, key=f"samples/{n}.wav"), "1")
-    station.look()
-    assert station.services.ledger.runs() == []
-
-
 @pytest.mark.parametrize("after", [False, True])
 def test_who_dies_while_telling_is_followed_by_who_tells(
     station: Station, monkeypatch: pytest.MonkeyPatch, after: bool
@@ -328,22 +243,6 @@ def test_who_dies_while_telling_is_followed_by_who_tells(
 
 
 # --- what is heard -------------------------------------------------------------------------------
-
-
-def test_a_recording_gives_one_answer_for_each_label_and_hour(services: Services, aws: Aws) -> None:
-    key = "recordings/ridge/20261101_100000.wav"
-    services.receive(aws.drop(key, tape()))
-    found = services.drift.observations.latest("ridge", 100)
-    assert {one.at for one in found} == {"2026-11-01T10:00:00.000Z"}
-    labels = [one.answer.label for one in found]
-    assert "siren" in labels
-    assert len(labels) == len(set(labels))
-    assert all(one.answer.novelty > 0 for one in found)
-    services.receive(aws.drop("recordings/ridge/20261101_103000.wav", clip("siren", 8)))
-    assert len(services.drift.observations.latest("ridge", 100)) == len(found)
-    services.receive(aws.drop("recordings/ridge/20261101_113000.wav", clip("siren", 9)))
-    assert len(services.drift.observations.latest("ridge", 100)) == len(found) + 1
-    assert services.drift.observations.sites("2020") == ["ridge"]
 
 
 def test_what_the_api_is_asked_is_noted_once(station: Station) -> None:

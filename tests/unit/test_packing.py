@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from hypothesis import strategies as st
 SPACE = "backbone/4/4"
 DIM = 8
 NOWHERE = Path("no-bundle")
+WRITTEN = datetime(2026, 11, 20, tzinfo=UTC)
+LATER = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 class Dead(Exception):
@@ -33,6 +36,7 @@ class Bucket:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.written: dict[str, datetime] = {}
         self.calls = 0
         self.dies_at: int | None = None
         self.is_late = False
@@ -50,6 +54,7 @@ class Bucket:
     def put_object(self, Key: str, Body: bytes, IfNoneMatch: str = "", **_: Any) -> None:  # noqa: N803
         if IfNoneMatch and Key in self.objects:
             raise _error("PreconditionFailed", 412)
+        self.written[Key] = WRITTEN + timedelta(seconds=len(self.written))
         self._call(lambda: self.objects.update({Key: Body}))
 
     def get_object(self, Key: str, **_: Any) -> Any:  # noqa: N803
@@ -66,7 +71,7 @@ class Bucket:
 
     def paginate(self, Prefix: str, **_: Any) -> Iterator[Any]:  # noqa: N803
         keys = sorted(key for key in self.objects if key.startswith(Prefix))
-        yield {"Contents": [{"Key": key} for key in keys]}
+        yield {"Contents": [{"Key": key, "LastModified": self.written[key]} for key in keys]}
 
 
 def _error(code: str, status: int) -> ClientError:
@@ -86,8 +91,21 @@ def store(bucket: Bucket) -> VectorStore:
     return VectorStore(client, "artifacts")
 
 
-def packing(bucket: Bucket, full: int = 8) -> Packing:
-    return Packing(store(bucket), NOWHERE, full)
+class Table:
+    """As much of a catalog and of a logbook as packing asks: all samples but those ``gone``."""
+
+    def __init__(self, gone: Collection[int] = ()) -> None:
+        self.gone = gone
+
+    def many(self, names: Sequence[str]) -> dict[str, Any]:
+        return {name: None for name in names if int(name, 16) not in self.gone}
+
+
+def packing(
+    bucket: Bucket, full: int = 8, gone: Collection[int] = (), kept: VectorStore | None = None
+) -> Packing:
+    table: Any = Table(gone)
+    return Packing(kept or store(bucket), table, table, NOWHERE, full)
 
 
 def held(bucket: Bucket, *, full: bool = False) -> list[int]:
@@ -203,7 +221,7 @@ def test_two_sweeps_at_once_lose_nothing() -> None:
         return write(*given)
 
     slow.add_segment = write_when_another_has_packed  # type: ignore[method-assign]
-    Packing(slow, NOWHERE, 64).run()
+    packing(bucket, 64, kept=slow).run()
     packing(bucket, 64).run()
     assert found(bucket) == [*range(10), 99]
 
@@ -248,17 +266,103 @@ def test_beyond_what_is_compared_one_by_one_a_graph_leads_to_the_same(
     assert exact.geometry
     queries = exact.geometry.project(np.random.default_rng(1).normal(size=(2, DIM)).astype("f4"))
     for wish in (Wanted(), Wanted("all", None, "siren")):
-        assert by_graph.nearest(queries, wish) == exact.nearest(queries, wish)
+        assert [*by_graph.nearest(queries, wish)] == [*exact.nearest(queries, wish)]
 
 
-def test_more_than_memory_holds_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wanted_is_found_where_a_graph_leads_to_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket = Bucket()
+    for number in range(40):
+        store(bucket).keep_sample(sample(number, "siren" if number % 2 else "gunshot"))
+    packing(bucket, 20).run()
+    monkeypatch.setattr(index, "EXACT", 10)
+    monkeypatch.setattr(index, "LED_TO", 1)
+    seen = Indexes(store(bucket), NOWHERE).of(space_of(SPACE))
+    assert seen.geometry
+    query = seen.geometry.project(np.ones((1, DIM), np.float32))
+    for label in ("siren", "gunshot"):
+        hits = [*seen.nearest(query, Wanted(label=label))]
+        assert len({hit.source for hit in hits}) == len(hits) == 20
+        assert {hit.label for hit in hits} == {label}
+
+
+def test_hundreds_are_told_of_the_nearest_first_for_many_may_be_of_what_is_gone() -> None:
+    bucket = Bucket()
+    for number in range(300):
+        store(bucket).keep_sample(sample(number))
+    packing(bucket, 200).run()
+    seen = Indexes(store(bucket), NOWHERE).of(space_of(SPACE))
+    assert seen.geometry
+    query = seen.geometry.project(np.ones((1, DIM), np.float32))
+    near = [hit.similarity for hit in seen.nearest(query, Wanted())]
+    assert (len(near), near) == (300, sorted(near, reverse=True))
+
+
+def test_a_sample_that_gets_another_label_is_found_by_that_beside_full_segments() -> None:
+    bucket = Bucket()
+    for number in range(8):
+        store(bucket).keep_sample(sample(number))
+    packing(bucket).run()
+    for number in range(8):
+        store(bucket).keep_sample(sample(number, "gunshot"))
+    packing(bucket).run()
+    seen = Indexes(store(bucket), NOWHERE).of(space_of(SPACE))
+    assert seen.geometry
+    query = seen.geometry.project(np.ones((1, DIM), np.float32))
+    for wish in (Wanted(), Wanted(label="gunshot"), Wanted(label="siren")):
+        assert sorted(int(hit.source, 16) for hit in seen.nearest(query, wish)) == [*range(8)]
+
+
+@settings(max_examples=30)
+@given(
+    st.sets(st.integers(0, 19)), st.one_of(st.none(), st.tuples(st.integers(1, 6), st.booleans()))
+)
+def test_what_is_gone_leaves_the_segments_and_nothing_else_does(
+    gone: set[int], death: tuple[int, bool] | None
+) -> None:
     bucket = Bucket()
     for number in range(20):
         store(bucket).keep_sample(sample(number))
     packing(bucket).run()
-    monkeypatch.setattr(index, "MOST", 12)
+    assert packing(bucket, gone=gone).tidy(WRITTEN) == 0
+    if death:
+        bucket.calls, (bucket.dies_at, bucket.is_late) = 0, death
+    for day in range(6):
+        with suppress(Dead):
+            packing(bucket, gone=gone).tidy(LATER + timedelta(day))
+        bucket.dies_at = None
+        assert set(held(bucket)) >= set(range(20)) - gone
+    assert held(bucket) == [number for number in range(20) if number not in gone]
+    # Beside what comes, what is left is packed as ever.
+    store(bucket).keep_sample(sample(99))
+    packing(bucket).run()
+    assert found(bucket) == [*(number for number in range(20) if number not in gone), 99]
+
+
+def test_a_segment_of_which_little_is_gone_stays_and_so_does_one_when_it_got_late() -> None:
+    bucket = Bucket()
+    for number in range(20):
+        store(bucket).keep_sample(sample(number))
+    packing(bucket, 20).run()
+    before = dict(bucket.objects)
+    assert packing(bucket, gone=[3]).tidy(LATER) == 0
+    assert packing(bucket, gone=[3, 4, 5]).tidy(LATER, lambda: False) == 0
+    assert bucket.objects == before
+    assert packing(bucket, gone=[3, 4, 5]).tidy(LATER) == 3
+
+
+def test_the_oldest_is_left_out_where_memory_holds_no_more_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket = Bucket()
+    for number in range(20):
+        store(bucket).keep_sample(sample(number))
+    packing(bucket, 4).run()
+    monkeypatch.setattr(index, "MOST", 10)
     seen = Indexes(store(bucket), NOWHERE).of(space_of(SPACE))
-    assert (len(seen), seen.left_out) == (12, 1)
+    assert (len(seen), seen.left_out) == (8, 3)
+    assert found(bucket) == [*range(12, 20)]
 
 
 def test_labels_and_sites_of_many_objects_stay_their_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from earshot.serving import Serving
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from versions import VERSIONS, promote, roll_back, served, versions
+from versions import VERSIONS, begin, promote, roll_back, served, versions
 
 from retrain import job
 
@@ -49,6 +50,16 @@ def test_a_version_is_promoted_by_hand_and_serves_at_once(client: TestClient, aw
     assert event["detail-type"] == "ModelPromoted"
     assert event["detail"]["version"] == "v1"
     assert event["detail"]["reason"] == "misses fewer gunshots"
+
+
+def test_what_came_with_the_deployment_does_not_hear_along(
+    client: TestClient, default_bundle: Bundle
+) -> None:
+    promote(client, "v2")
+    # It is listed and can be promoted, so it is not told to be missing.
+    refused = begin(client, default_bundle.card.version)
+    assert (refused.status_code, refused.json()["code"]) == (409, "promotion_conflict")
+    assert "came with the deployment" in refused.json()["detail"]
 
 
 def test_rolling_back_goes_further_each_time_and_ends_at_the_default_bundle(
@@ -209,15 +220,35 @@ def test_every_process_follows_a_rollback_within_the_reload_interval(
     assert other.detector().card.version == default_bundle.card.version
 
 
-def test_a_promotion_that_nobody_heard_of_holds(
-    client: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
+def test_a_promotion_that_nobody_heard_of_holds_and_a_sweep_tells_of_it_once(
+    client: TestClient, services: Services, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(_: Any) -> None:
         raise RuntimeError("EventBridge did not take it")
 
-    monkeypatch.setattr(services.training.publisher, "publish", lost)
-    assert promote(client, "v1").status_code == 200
+    def sweep(ahead_s: float) -> dict[str, int]:
+        report = replace(services.sweep, clock=lambda: time.time() + ahead_s).run()
+        assert report.failed == ()
+        return dict(report.repairs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services.training.publisher, "publish", lost)
+        first = promote(client, "v1")
+    assert first.status_code == 200
     assert served(client) == "v1"
+    # Whoever promoted it may be about to tell.
+    assert sweep(0) == {}
+    assert aws.published() == []
+    assert sweep(300) == {"promotion_published": 1}
+    (event,) = aws.published()
+    assert event["detail-type"] == "ModelPromoted"
+    assert event["detail"]["version"] == "v1"
+    assert event["detail"]["promoted_at"] == first.json()["promoted_at"]
+    assert sweep(600) == {}
+    # What is told at once is told once.
+    promote(client, "v2")
+    assert sweep(300) == {}
+    assert [one["detail"]["version"] for one in aws.published()] == ["v2"]
 
 
 def test_a_promotion_whose_answer_was_lost_and_that_was_overtaken_is_still_one(

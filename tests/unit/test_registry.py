@@ -258,7 +258,8 @@ BROKEN_POINTERS = [
             WHOLE | {"earlier": 7},
             WHOLE | {"earlier": [{}]},
             WHOLE | {"earlier": [WHOLE | {"promoted_at": 7}]},
-            WHOLE | {"fault": "", "etag": ""},
+            WHOLE | {"shadow": 7},
+            {"previous": None, "reason": "", "shadow": None, "shadows": []},
         )
     ),
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import Aws, clip, encode, sound, tape
@@ -114,8 +117,10 @@ def test_more_like_a_stretch_or_a_sample_that_is_stored_without_itself(stocked: 
 
 
 def test_what_was_not_kept_cannot_be_searched_by(stocked: Services) -> None:
-    with pytest.raises(NothingToSearchBy, match="neither among its surest"):
-        stocked.search.by_stretch(object_id(TAPE), 2000.0, ANY, 5)
+    # At 5 s nothing was heard; the siren begins at 8.
+    for start_s in (5.0, 12.1, 2000.0):
+        with pytest.raises(NothingToSearchBy, match="neither among its surest"):
+            stocked.search.by_stretch(object_id(TAPE), start_s, ANY, 5)
     with pytest.raises(RecordingNotFound):
         stocked.search.by_stretch("0" * 16, 0.0, ANY, 5)
     with pytest.raises(NothingToSearchBy, match="no sample"):
@@ -146,6 +151,49 @@ def test_a_sample_that_gets_another_label_is_found_by_that(aws: Aws, stocked: Se
     services.packing.run()
     found = services.search.by_sound(clip("siren", 3), Wanted("samples", None, "casual"), 1)
     assert keys(found) == ["samples/casual/9.wav"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_sample_is_found_by_the_label_that_stands_among_those_it_was_told_under(
+    aws: Aws, services: Services, packed: bool
+) -> None:
+    def found() -> list[list[str]]:
+        if packed:
+            services.packing.run()
+        wishes = (Wanted("samples", None, label) for label in ("siren", "gunshot", None))
+        return [keys(services.search.by_sound(clip("siren", 3), wish, 5)) for wish in wishes]
+
+    take_in(aws, services, siren_3=clip("siren", 3))
+    found()
+    take_in(aws, services, gunshot_3=clip("siren", 3))
+    stands = ["samples/siren/3.wav"]
+    assert found() == [stands, [], stands]
+    aws.s3.delete_object(Bucket="recordings", Key=stands[0])
+    services.forget(stands[0])
+    heir = ["samples/gunshot/3.wav"]
+    assert found() == [[], heir, heir]
+
+
+def test_what_is_gone_hides_nothing_that_is_there_and_a_day_later_is_held_no_more(
+    aws: Aws, stocked: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earshot.services.search.LOOKED_UP", 1)
+    stocked.receive(aws.drop("recordings/cliff/tape.wav", tape()))
+    stocked.packing.run()
+    for number in (3, 4):
+        aws.s3.delete_object(Bucket="recordings", Key=f"samples/siren/{number}.wav")
+        stocked.forget(f"samples/siren/{number}.wav")
+    stocked.receive(aws.drop(TAPE, encode(np.zeros(64_000, dtype=np.float32))))
+    before = stocked.search.by_sound(clip("siren", 3), ANY, 100)
+    assert set(keys(before)) == {
+        "recordings/cliff/tape.wav",
+        *(f"samples/{label}/{number}.wav" for label in ("casual", "gunshot") for number in (3, 4)),
+    }
+    sweep = replace(stocked.sweep, clock=lambda: time.time() + 2 * 86_400)
+    assert sweep.run().failed == ()
+    after = stocked.search.by_sound(clip("siren", 3), ANY, 100)
+    assert after.matches == before.matches
+    assert after.searched == len(after.matches) < before.searched
 
 
 def test_a_longer_sound_is_searched_for_window_by_window(stocked: Services) -> None:

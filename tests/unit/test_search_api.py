@@ -88,6 +88,7 @@ def test_the_command_shows_what_is_nearest(
     assert TAPE in shown.out
     found = earshot("search", file, "--kind", "recordings", "--label", "gunshot", "--json").json
     assert {match["label"] for match in found["matches"]} == {"gunshot"}
+    assert "Nothing among" in earshot("search", file, "--site", "creek").out
 
 
 def test_the_command_says_that_there_is_nothing_yet(

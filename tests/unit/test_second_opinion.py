@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import Aws, tape
 from earshot.field.logbook import Logbook
+from earshot.services import analysis
 from earshot.services.opinion import MOST_DISAGREEMENTS
 from fastapi.testclient import TestClient
 from versions import begin, look, publish_other, shadow, versions
@@ -72,6 +73,33 @@ def test_one_that_began_with_another_champion_is_not_compared(
     look(services)
     assert services.receive(key).state == "analysed"
     assert shadow(client)["compared"] == 0
+
+
+def test_a_promotion_while_a_recording_is_heard_compares_nothing(
+    services: Services,
+    client: TestClient,
+    aws: Aws,
+    default_bundle: Bundle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What one model heard is not judged as if another had."""
+    publish_other(services, default_bundle, "swapped", labels=SWAPPED)
+    begin(client, "v2")
+    look(services)
+    key = aws.drop("recordings/ridge/night.wav", tape())
+    told = analysis.listen
+
+    def promoted_meanwhile(*given: Any) -> Any:
+        heard = told(*given)
+        services.models.promote_by_hand("swapped", "a test", "at that moment")
+        return heard
+
+    monkeypatch.setattr(analysis, "listen", promoted_meanwhile)
+    assert services.receive(key).state == "analysed"
+    assert services.serving.current == "swapped"
+    (past,) = client.get("/models").json()["shadows"]
+    assert past["version"] == "v2"
+    assert client.get("/models/v2/shadow").json()["compared"] == 0
 
 
 def test_what_is_heard_twice_at_once_is_counted_once(

@@ -236,6 +236,23 @@ def test_a_broken_challenger_breaks_the_pointer(shadow: object) -> None:
         read_pointer(json.dumps({"shadow": shadow or {"a": 1}, "shadows": []}).encode(), "")
 
 
+def test_what_a_later_release_tells_besides_breaks_no_pointer() -> None:
+    """Or a process of this release that starts meanwhile would serve the default bundle."""
+    later = {"told": True, "fault": "no", "etag": "no", "unmoved": True}
+    for pointer in (
+        promoted(None, FIRST),
+        shadowed(None, challenger()),
+        shadowed(promoted(promoted(None, FIRST), SECOND), challenger()),
+        unshadowed(shadowed(promoted(None, FIRST), challenger()), "now", "ada", "enough"),
+    ):
+        content = json.loads(pointer.to_json())
+        inside = [one for one in content.values() if isinstance(one, dict)]
+        lists = [one for one in content.values() if isinstance(one, list)]
+        for one in (content, *inside, *(one for some in lists for one in some)):
+            one.update(later)
+        assert read_pointer(json.dumps(content).encode(), "") == pointer
+
+
 def test_ids_tell_one_time_in_the_shadow_from_the_next() -> None:
     again = challenger(began_at="2026-11-22T10:00:00.000Z")
     assert challenger().shadow != again.shadow

@@ -162,13 +162,20 @@ def test_while_s3_is_away_nothing_is_held_against_it(
     begin(client, "v2")
     look(services)
 
+    waits: list[str] = []
+
     def away(version: str) -> None:
+        waits.append(version)
         raise ConnectionError
 
     with monkeypatch.context() as patched:
         patched.setattr(services.registry, "bundle", away)
-        assert services.classify(SOUNDS[0], request_id="1").label == "siren"
+        for n in range(3):
+            assert services.classify(SOUNDS[0], request_id=str(n)).label == "siren"
+    # One answer is late by that, not all of them.
+    assert waits == ["v2"]
     assert shadow(client)["failed"] == 0
+    look(services)
     services.classify(SOUNDS[0], request_id="1")
     assert shadow(client)["compared"] == 1
 
@@ -324,6 +331,23 @@ def test_one_that_was_stopped_by_hand_is_not_promoted_at_the_same_moment(
     assert services.ledger.run(run.run).error == "no"
 
 
+def test_its_run_is_told_however_many_others_came_since(
+    services: Services, client: TestClient
+) -> None:
+    run = of_a_run(services, "v2", needed=500)
+    for n in range(12):
+        other = replace(run, run=f"9{n:02}", state="requested")
+        assert services.ledger.request(other, services.catalog.standing(to_request=True))
+        assert services.ledger.fail(other, "a test")
+    services.shadows.end("Ada", "too slow")
+    # Who is called as a run is has none.
+    services.shadows.begin("v3", "run to the hills", "a test", 0)
+    services.shadows.end("Ada", "enough")
+    assert sweep(services).repairs == {"run_settled": 1}
+    told = services.ledger.run(run.run)
+    assert (told.state, told.error) == (REJECTED, "too slow")
+
+
 def test_one_that_was_damaged_meanwhile_is_dismissed(
     services: Services, client: TestClient, aws: Aws
 ) -> None:
@@ -332,6 +356,23 @@ def test_one_that_was_damaged_meanwhile_is_dismissed(
     aws.s3.put_object(Bucket="artifacts", Key="models/v2/model.onnx", Body=b"cut")
     assert sweep(services).repairs == {"shadow_ended": 1, "run_settled": 1}
     assert "could not serve" in client.get("/models").json()["shadows"][0]["why"]
+
+
+def test_it_is_looked_after_though_the_champion_cannot_be(
+    services: Services, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = of_a_run(services, "v2", needed=6)
+    hear(services)
+
+    def away(*_: Any) -> Any:
+        raise ConnectionError
+
+    monkeypatch.setattr(type(services.watch), "look", away)
+    report = services.sweep.run()
+    assert report.repairs == {"shadow_promoted": 1, "run_settled": 1}
+    assert services.ledger.run(run.run).state == PROMOTED
+    (failed,) = report.failed
+    assert "could not watch the champion" in failed
 
 
 def test_counts_outlive_midnight_and_leave_the_totals_alone(

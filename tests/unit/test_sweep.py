@@ -10,7 +10,8 @@ from earshot.errors import RetrainInProgress
 from earshot.ledger import SILENCE_S
 from earshot.recording import moment
 from earshot.runs import PROMOTED
-from earshot.services.sweep import ATTEMPTS, PATIENCE_S, PUBLICATIONS, UNPUBLISHED_S
+from earshot.services.supervision import ATTEMPTS, PATIENCE_S, PUBLICATIONS
+from earshot.sweeps import UNPUBLISHED_S
 from sweeping import DAY_S, World, changes_nothing_more, crash_in
 from test_catalog import sample
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import Aws, clip
 from earshot import watch
 from earshot.errors import NoModel
-from earshot.recording import Decision, Prediction
+from earshot.recording import Answer, Decision, Observation, Prediction, moment
 from earshot.statistics import Statistics
 from earshot.tally import Tally
 from earshot.watch import Answers
@@ -117,6 +117,24 @@ def answers(services: Services, version: str, n: int, decision: Decision = "acce
         )
 
 
+def recorded(
+    services: Services, site: str, version: str, n: int, uncertain: float, day: int = 1
+) -> None:
+    """Answers of so many hours from a day on, of which a share is uncertain."""
+    services.analysis.observations.keep(
+        site,
+        [
+            Observation(
+                at=moment(DAY_S * day + 3600 * hour),
+                name="siren",
+                model_version=version,
+                answer=Answer("siren", 0.9, 0.5, accepted=hour >= uncertain * n),
+            )
+            for hour in range(n)
+        ],
+    )
+
+
 def sweep(services: Services, ahead_s: float = 0.0) -> Any:
     report = replace(services.sweep, clock=lambda: time.time() + ahead_s).run()
     assert report.failed == ()
@@ -209,6 +227,39 @@ def test_one_that_the_sweep_cannot_load_is_taken_back_at_once(
     process = replace(services, watch=replace(services.watch, models=models, serving=fresh))
     assert sweep(process) == {"rolled_back": 1}
     assert "It is refused" in client.get("/models").json()["champion"]["reason"]
+
+
+def test_where_only_recordings_come_in_one_that_is_unsure_of_them_is_taken_back(
+    services: Services, default_bundle: Bundle
+) -> None:
+    with versions(services, default_bundle) as client:
+        promote(client, "v1")
+        recorded(services, "ridge", "v1", 60, 0.1, day=1)
+        promote(client, "v2")
+        recorded(services, "ridge", "v2", 40, 1.0, day=11)
+        assert sweep(services) == {}
+        recorded(services, "ridge", "v2", 60, 0.5, day=11)
+        assert sweep(services) == {"rolled_back": 1}
+        assert served_by(services) == "v1"
+        reason = client.get("/models").json()["champion"]["reason"]
+        assert reason == (
+            "It is unsure of 30 of 60 recorded sounds (50%); those before it were 6 of 60 (10%)."
+        )
+
+
+def test_a_noisy_site_that_comes_later_takes_nothing_back(
+    services: Services, default_bundle: Bundle
+) -> None:
+    with versions(services, default_bundle) as client:
+        promote(client, "v1")
+        recorded(services, "ridge", "v1", 100, 0.1, day=1)
+        recorded(services, "harbour", "v1", 10, 0.9, day=1)
+        promote(client, "v2")
+        recorded(services, "ridge", "v2", 60, 0.1, day=11)
+        recorded(services, "harbour", "v2", 100, 0.9, day=11)
+        recorded(services, "quarry", "v2", 100, 1.0, day=11)
+        assert sweep(services) == {}
+        assert served_by(services) == "v2"
 
 
 def test_nothing_is_taken_back_late_or_where_that_is_off(

@@ -114,6 +114,30 @@ def test_a_label_that_only_reviews_know_is_told() -> None:
     assert "c is known only by them" in found["sentence"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (("b", "c"), "b and c are known only by them"),
+        (("b", "c", "d", "e"), "b, c, d and e are known only by them"),
+        (("b", "c", "d", "e", "f"), "b, c, d and 2 more are known only by them"),
+    ],
+)
+def test_of_many_labels_that_only_reviews_know_some_are_named(
+    labels: tuple[str, ...], said: str
+) -> None:
+    random = np.random.default_rng(6)
+    every = ("a", *labels, "y", "z")
+    clips = [
+        Clip(name, label, name, (3 * n + random.normal(size=(1, 8))).astype(np.float32),
+             reviewed=label in labels)
+        for n, label in enumerate(every)
+        for name in (f"{label}-{i}" for i in range(12))
+    ]  # fmt: skip
+    dataset = split(clips, every)
+    head = heads.fit(dataset, (), lambda *_: None)
+    assert said in changed_by_reviews(dataset, head, 5)["sentence"]
+
+
 def test_when_too_little_is_left_without_reviews_it_says_so() -> None:
     dataset, head = learnt({"b": 40}, {"a": 40})
     found = changed_by_reviews(dataset, head, 5)

@@ -61,7 +61,8 @@ class DriftDetected:
     """A site does not sound as what ``version`` was judged by, since ``since``.
 
     By these three who hears of it twice knows it; ``labels`` are those that it was told of, and
-    may be none where only all together tell. ``summary`` says it in a sentence or two.
+    may be none where only all together tell. ``p``, ``more_novel`` and ``surer`` are as in
+    ``drift.comparison.Shift``, of ``units`` answers. ``summary`` says it in a few sentences.
     """
 
     name: ClassVar[str] = "DriftDetected"
@@ -72,6 +73,7 @@ class DriftDetected:
     p: float
     units: int
     more_novel: float
+    surer: float
     summary: str
 
 

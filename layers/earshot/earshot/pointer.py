@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from earshot.recording import object_id
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 POINTER = "champion.json"
 
@@ -88,7 +85,7 @@ class Champion(Promotion):
         """The latest promotions, the newest, which is in force, first."""
         if self.unmoved:
             return ()
-        return Promotion(*(getattr(self, one.name) for one in fields(Promotion))), *self.earlier
+        return Promotion(*(getattr(self, name) for name in _names(Promotion))), *self.earlier
 
     def undone(self) -> Promotion | None:
         """The promotion that a rollback takes back now; None when nothing is left to take back.
@@ -120,23 +117,26 @@ UNMOVED = Champion(None, None, "", "", "", unmoved=True)
 
 
 def read_pointer(content: bytes, etag: str) -> Champion:
-    """The pointer of an object; raises ValueError, TypeError or RecursionError for what is none."""
+    """The pointer of an object; raises ValueError, TypeError or RecursionError for what is none.
+
+    What a later release may have told besides is passed over, and gone with the next change.
+    """
     told = json.loads(content)
     if not isinstance(told, dict):
         raise TypeError("it is no object of JSON")
     has_shadows = "shadow" in told
     shadow, shadows = told.pop("shadow", None), told.pop("shadows", [])
     earlier = told.pop("earlier", [])
-    if told or not has_shadows:
-        promotion, *before = (_checked(Promotion(**one)) for one in (told, *earlier))
+    if told.keys() & _names(Promotion) or not has_shadows:
+        promotion, *before = (_read(Promotion, one) for one in (told, *earlier))
         found = Champion(**asdict(promotion), earlier=tuple(before))
     else:
         found = UNMOVED
     return replace(
         found,
         etag=etag,
-        shadow=_checked(Shadow(**shadow)) if shadow else None,
-        shadows=tuple(_checked(PastShadow(**one)) for one in shadows),
+        shadow=_read(Shadow, shadow) if shadow else None,
+        shadows=tuple(_read(PastShadow, one) for one in shadows),
     )
 
 
@@ -187,22 +187,23 @@ def _without(was: Champion, ended: PastShadow) -> Champion:
 Told = TypeVar("Told", bound=Promotion | Shadow)
 
 
-def _checked(one: Told) -> Told:
-    """The same; raises TypeError when it has something else than text in the place of text."""
+def _read(kind: type[Told], told: Any) -> Told:
+    """What an object of JSON tells; raises TypeError when it has something else than it should."""
+    one = kind(**{name: told[name] for name in _names(kind) if name in told})
     others: dict[str, type | tuple[type, ...]] = {
         "rollback": bool,
         "promoted": bool,
         "needed": int,
         "share": (int, float),
     }
-    for field in _named(one):
-        value = getattr(one, field)
-        if field in ("version", "previous") and value is None and isinstance(one, Promotion):
+    for name in _names(kind):
+        value = getattr(one, name)
+        if name in ("version", "previous") and value is None and kind is Promotion:
             continue
-        if not isinstance(value, others.get(field, str)):
-            raise TypeError(f"it has something else in the place of {field}")
+        if not isinstance(value, others.get(name, str)):
+            raise TypeError(f"it has something else in the place of {name}")
     return one
 
 
-def _named(one: Promotion | Shadow) -> Iterable[str]:
-    return (field.name for field in fields(one))
+def _names(kind: type[Any]) -> list[str]:
+    return [field.name for field in fields(kind)]

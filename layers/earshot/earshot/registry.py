@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from earshot import evaluation
+from earshot import evaluation, objects
 from earshot.bundle import (
     CARD_FILE,
     EVALUATION_FILE,
@@ -269,19 +269,16 @@ class Registry:
 
     def backbone(self, name: str) -> bytes:
         """An imported backbone's ONNX file; raises UnknownBackbone."""
-        try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=_backbone_key(name))
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                raise UnknownBackbone(
-                    f"There is no backbone {name!r}: it is not built in, and not in "
-                    f"s3://{self._bucket}/{BACKBONES}. Put it there by `earshot backbone fetch "
-                    f"{name} --bucket {self._bucket}`, or `earshot backbone import FILE --name "
-                    f"{name} --bucket {self._bucket}`; --endpoint-url names another AWS, as the "
-                    "local stack's."
-                ) from error
-            raise
-        return answer["Body"].read()
+        content = objects.find(self._client, self._bucket, _backbone_key(name))
+        if content is None:
+            raise UnknownBackbone(
+                f"There is no backbone {name!r}: it is not built in, and not in "
+                f"s3://{self._bucket}/{BACKBONES}. Put it there by `earshot backbone fetch "
+                f"{name} --bucket {self._bucket}`, or `earshot backbone import FILE --name "
+                f"{name} --bucket {self._bucket}`; --endpoint-url names another AWS, as the "
+                "local stack's."
+            )
+        return content
 
     def keep_backbone(self, name: str, content: bytes) -> str:
         """Put an imported backbone's ONNX file into the bucket; returns its address."""
@@ -291,13 +288,7 @@ class Registry:
 
     def copies(self, embedded_by: str) -> bytes | None:
         """What was kept of altered copies that were so embedded; None when nothing was."""
-        try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=_copies_key(embedded_by))
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return None
-            raise
-        return answer["Body"].read()
+        return objects.find(self._client, self._bucket, _copies_key(embedded_by))
 
     def keep_copies(self, embedded_by: str, content: bytes) -> None:
         """Keep altered copies for the next training, in place of those kept before."""

@@ -58,6 +58,7 @@ class Serving:
         # What was just loaded and tried for a promotion: it need not be loaded again.
         self._tried: tuple[str | None, Detector] | None = None
         self._challenger: Challenger | None = None
+        self._gave_up = False
         self._loading = Lock()
         self._was_asked = False
         self.refused: dict[str, str] = {}
@@ -121,7 +122,8 @@ class Serving:
         """What hears along with the champion, if ``name`` is among its share; else None.
 
         It is known since the champion was last looked for. Who asks first loads it, and None is
-        the answer to others meanwhile, as it is while S3 is away.
+        the answer to others meanwhile; if S3 is away, to all until the champion is looked for
+        again, for each of them would wait.
         """
         pointer = self._pointer
         if pointer is None or pointer.shadow is None:
@@ -133,12 +135,13 @@ class Serving:
             return None
         if known and known.shadow == shadow:
             return known
-        if not self._loading.acquire(blocking=False):
+        if self._gave_up or not self._loading.acquire(blocking=False):
             return None
         try:
             self._challenger = self._challenging(shadow)
         except Exception:
             logger.exception("Version %s, which is to hear along, cannot be read.", shadow.version)
+            self._gave_up = True
             return None
         finally:
             self._loading.release()
@@ -201,6 +204,7 @@ class Serving:
 
     def _refresh(self) -> None:
         self._look_again = self._clock() + self._reload_s
+        self._gave_up = False
         tried, self._tried = self._tried, None
         pointer = self._registry.champion()
         if pointer != self._pointer:

@@ -201,18 +201,20 @@ class Statistics:
 
         What is counted of challengers is in it, which totals are without.
         """
+        return Tally.of(*(one.counts for one in self.days(then).values()))
+
+    def days(self, then: str) -> dict[str, Tally]:
+        """The tallies of these days, each by its day, YYYY-MM-DD."""
         folded, shards = self._read()
         first = then[: len("YYYY-MM-DD")]
         past = self._table.query("DAYS", between=(first, self._today()))
-        return Tally.of(*past, *(one for one in _open(shards, folded) if one["sk"] >= first))
+        return _by_day(*past, *(one for one in _open(shards, folded) if one["sk"] >= first))
 
     def report(self) -> Report:
         """The tallies of all time and of the latest days that have any, and what came last."""
         folded, shards = self._read()
-        days: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for item in (*_open(shards, folded), *self._table.last("DAYS", LISTED_DAYS)):
-            days[item["sk"]].append(item)
-        tallies = {day: Tally.of(*days[day]) for day in sorted(days, reverse=True)[:LISTED_DAYS]}
+        days = _by_day(*_open(shards, folded), *self._table.last("DAYS", LISTED_DAYS))
+        tallies = {day: days[day] for day in sorted(days, reverse=True)[:LISTED_DAYS]}
         now = self._clock()
         since = moment(now - RECENT_DAYS * 86_400)
         latest = sorted(_recent(shards), key=lambda recent: recent.timestamp, reverse=True)
@@ -247,15 +249,18 @@ class Statistics:
     def _fold(self, folded: Mapping[str, Any], until: str) -> None:
         """Add the days before ``until`` to the totals, unless somebody else has begun to."""
         since = folded["folded_until"]
-        days: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for shard in SHARDS:
-            for item in self._table.query(f"STATISTICS#{shard}", between=(since, until)):
-                if item["sk"] < until:
-                    days[item["sk"]].append(item)
+        days = _by_day(
+            *(
+                item
+                for shard in SHARDS
+                for item in self._table.query(f"STATISTICS#{shard}", between=(since, until))
+                if item["sk"] < until
+            )
+        )
         chosen = sorted(days)
         if len(chosen) > DAYS_AT_ONCE:
             chosen, until = chosen[:DAYS_AT_ONCE], chosen[DAYS_AT_ONCE]
-        tallies = {day: Tally.of(*days[day]).counts for day in chosen}
+        tallies = {day: days[day].counts for day in chosen}
         totals = Tally.of(folded, *tallies.values()).without_shadows().counts
         self._table.transact(
             self._table.putting_if(
@@ -273,6 +278,14 @@ class Statistics:
 def _open(shards: Iterable[dict[str, Any]], folded: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Items of days that are not folded yet; of both, when the folder's clock is ahead of ours."""
     return [item for item in shards if item["sk"] >= folded["folded_until"]]
+
+
+def _by_day(*items: Mapping[str, Any]) -> dict[str, Tally]:
+    """The tallies of the days that items are of."""
+    days: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for item in items:
+        days[item["sk"]].append(item)
+    return {day: Tally.of(*some) for day, some in days.items()}
 
 
 def _hours(now: float, days: Mapping[str, Tally]) -> Iterable[tuple[str, Hour]]:

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 Repair = Literal[
     "run_published", "run_ended", "seat_freed", "run_requested", "count_corrected",
     "upload_aborted", "object_received", "alert_published", "drift_told",
-    "rolled_back", "shadow_promoted", "shadow_ended", "run_settled",
+    "promotion_published", "rolled_back", "shadow_promoted", "shadow_ended", "run_settled",
 ]  # fmt: skip
 
+# What is to be told is told in the second that it happens, or by whoever died there not at all.
+UNPUBLISHED_S = 60
 # An item has 400 KB, and who reads that much?
 TOLD = 50
 

@@ -1,6 +1,6 @@
 """What a new champion is watched for: answers that fail, or are unsure, far more often than before.
 
-Pure functions over tallies; ``services.shadow`` acts on them.
+Pure functions over tallies and answers; ``services.watching`` acts on them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from earshot.recording import Answer
     from earshot.tally import Tally
 
 # A version is watched for so long after it came into service: what is wrong with it shows at once,
@@ -56,8 +59,15 @@ def of_others(tally: Tally, version: str) -> Answers:
     return Answers(answered + failed, uncertain, failed)
 
 
-def against(now: Answers, before: Answers) -> str | None:
+def of_answers(answers: Collection[Answer]) -> Answers:
+    """What single answers amount to."""
+    return Answers(len(answers), sum(not one.accepted for one in answers), 0)
+
+
+def against(now: Answers, before: Answers, what: str = "recordings") -> str | None:
     """Why a new champion is to be taken back; None when nothing says so.
+
+    It was asked of ``what``, in a word for people.
 
     Each share has to have grown by more than its jump, and by more than chance explains: Fisher's
     exact test, one-sided (Fisher, Statistical Methods for Research Workers, 1934, section 21.02).
@@ -74,7 +84,7 @@ def against(now: Answers, before: Answers) -> str | None:
             UNCERTAIN_JUMP,
         ),
     )
-    for what, bad, of, bad_before, of_before, jump in looks:
+    for did, bad, of, bad_before, of_before, jump in looks:
         if (
             of >= LEAST_ANSWERS
             and of_before >= LEAST_ANSWERS
@@ -82,7 +92,7 @@ def against(now: Answers, before: Answers) -> str | None:
             and _as_many(bad, of, bad_before, of_before) < LEVEL
         ):
             return (
-                f"It {what} {bad} of {of} recordings ({bad / of:.0%}); those before it were "
+                f"It {did} {bad} of {of} {what} ({bad / of:.0%}); those before it were "
                 f"{bad_before} of {of_before} ({bad_before / of_before:.0%})."
             )
     return None

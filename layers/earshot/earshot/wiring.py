@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
+from earshot.announcements import Announcements
 from earshot.application import Application
 from earshot.arrivals import Arrivals
 from earshot.catalog import Catalog
@@ -74,7 +75,7 @@ def wire(
     publisher = Publisher(client("events"), settings.event_bus)
     alerts = Alerts(application, Incidents(dynamodb, settings.table), publisher)
     training = Training(catalog, ledger, registry, publisher, settings.retrain_threshold)
-    models = Models(registry, serving, publisher)
+    models = Models(registry, serving, publisher, Announcements(dynamodb, settings.table))
     reviews = ReviewQueue(Docket(dynamodb, settings.table), store, results, application)
     return Services(
         application=application,
@@ -135,12 +136,14 @@ def wire(
             settings.shadow_predictions,
             settings.shadow_share,
         ),
-        watch=Watch(models, serving, essentials.statistics, settings.automatic_rollback),
+        watch=Watch(
+            models, serving, essentials.statistics, observations, settings.automatic_rollback
+        ),
         sweeps=Sweeps(dynamodb, settings.table),
         failures=Failures(dynamodb, settings.table),
         vectors=vectors,
         search=Search(vectors, serving, catalog, logbook, settings.default_bundle),
-        packing=Packing(vectors, settings.default_bundle),
+        packing=Packing(vectors, catalog, logbook, settings.default_bundle),
     )
 
 

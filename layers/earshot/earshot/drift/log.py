@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 KEPT_DAYS = 400
-# An item has 400 KB: of more sites, those that drift or are nearest to it.
+# So many sites of a report are kept, or as many as go into an item, which has 400 KB: its first.
 LISTED = 200
+MOST_BYTES = 400_000
 
 SiteState = Literal["drifting", "steady", "too_few"]
 ReportState = Literal["compared", "no_model", "no_reference"]
@@ -70,18 +71,21 @@ class DriftReport:
 
 @dataclass(frozen=True)
 class Episode:
-    """A site drifts since ``since``; ``told`` when it was published, ``asked`` for which run.
+    """A site drifts since ``since``, and at ``seen`` did so for the last time.
 
-    ``samples`` is how many there were when it began.
+    What it was told by, ``labels`` to ``surer``, stays as it was when it began. ``samples`` is how
+    many there were then; ``told`` is when it was published, ``asked`` for which run the last time.
     """
 
     site: str
     version: str
     since: str
+    seen: str
     labels: tuple[str, ...]
     units: int
     p: float
     more_novel: float
+    surer: float
     samples: int
     told: str | None = None
     asked: str | None = None
@@ -96,11 +100,14 @@ class DriftLog:
     def keep(self, report: DriftReport) -> None:
         """Put a day's report, in the place of one of that day."""
         expires_at = int(datetime.fromisoformat(report.at).timestamp()) + KEPT_DAYS * 86_400
+        content = asdict(replace(report, sites=report.sites[:LISTED]))
+        while len((text := json.dumps(content, ensure_ascii=False)).encode()) > MOST_BYTES:
+            content["sites"] = content["sites"][: len(content["sites"]) * 3 // 4]
         self._table.put(
             {
                 "pk": "DRIFT",
                 "sk": report.day,
-                "report": json.dumps(asdict(report), ensure_ascii=False),
+                "report": text,
                 "expires_at": expires_at,
             }
         )
@@ -133,7 +140,7 @@ class DriftLog:
         )
 
     def go_on(self, episode: Episode) -> None:
-        """Note who was told, while it is the same episode."""
+        """Note what came of it, while it is the same episode."""
         self._table.transact(
             self._table.putting_if(
                 "version = :version AND since = :since",

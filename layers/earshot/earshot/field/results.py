@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
+from earshot import objects
 from earshot.errors import ClipNotFound, ResultsNotFound
 
 if TYPE_CHECKING:
@@ -57,13 +56,7 @@ class Results:
 
     def find(self, key: str) -> bytes | None:
         """An object, or None."""
-        try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return None
-            raise
-        return answer["Body"].read()
+        return objects.find(self._client, self._bucket, key)
 
     def names(self, folder: str) -> set[str]:
         """What the objects of a folder are called."""

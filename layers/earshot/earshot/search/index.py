@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from heapq import merge
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +16,7 @@ from earshot.search.nearest import FIT_FROM, Geometry, candidates, load_graph, s
 from earshot.search.vectors import Listing, graph_of, joined, size_of, space_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,8 +37,10 @@ MOST = 500_000
 MOST_FRESH = 500
 # Who reads while a sweep packs may find an object gone, and looks again.
 LOOKS = 3
-# The nearest that are looked at, for some may be of what is gone.
-HITS = 200
+# The nearest that are looked at, until enough of them are not of what is gone.
+HITS = 2_000
+# Of each segment a graph leads to: as many as anybody asks for.
+LED_TO = 100
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,24 @@ class Part:
         if wish.label is not None:
             chosen &= rows["label"] == _number(names, wish.label)
         return chosen
+
+    def led_to(self, queries: Samples) -> NDArray[np.bool_]:
+        """Which of them its graph leads to; all without one."""
+        if self.graph is None:
+            return np.ones(len(self.vectors), dtype=bool)
+        found = np.zeros(len(self.vectors), dtype=bool)
+        found[candidates(self.graph, queries, LED_TO, len(found))] = True
+        return found
+
+    def ranked(self, queries: Samples, chosen: NDArray[np.bool_]) -> Iterator[Hit]:
+        """Up to HITS of those that are ``chosen``, the nearest first."""
+        at = np.flatnonzero(chosen)
+        values = self.vectors.values
+        # Without a copy where all are.
+        scores = similarities(values if len(at) == len(values) else values[at], queries)
+        best = np.argpartition(-scores, HITS)[:HITS] if len(at) > HITS else np.arange(len(at))
+        for one in best[np.argsort(-scores[best], kind="stable")]:
+            yield _hit(self.vectors, int(at[one]), float(scores[one]))
 
 
 @dataclass(frozen=True)
@@ -109,62 +132,53 @@ class Index:
     def __len__(self) -> int:
         return sum(len(part.vectors) for part in self.parts)
 
-    def nearest(self, queries: Samples, wish: Wanted) -> list[Hit]:
+    def nearest(self, queries: Samples, wish: Wanted) -> Iterator[Hit]:
         """Up to HITS that are wanted, the nearest to any of ``queries`` (as compared) first.
 
-        All are compared while EXACT or fewer are wanted.
+        Of more than EXACT those that graphs lead to come first, and then the nearest of the rest.
         """
-        wanted = [part.wanted(wish) for part in self.parts]
-        is_exact = sum(int(mask.sum()) for mask in wanted) <= EXACT
-        found: list[tuple[float, int, int]] = []
-        for number, (part, mask) in enumerate(zip(self.parts, wanted, strict=True)):
-            values = part.vectors.values
-            if is_exact or part.graph is None:
-                at = np.flatnonzero(mask)
-                # Without a copy where all are wanted.
-                scores = similarities(values if len(at) == len(values) else values[at], queries)
-            else:
-                at = candidates(part.graph, queries, HITS, len(values))
-                at = at[mask[at]]
-                scores = similarities(values[at], queries)
-            best = np.argpartition(-scores, HITS)[:HITS] if len(at) > HITS else range(len(at))
-            found += [(float(scores[one]), number, int(at[one])) for one in best]
-        found.sort(key=lambda one: (-one[0], one[1:]))
-        return self._each_once(found)
+        return islice(self._each_once(queries, [part.wanted(wish) for part in self.parts]), HITS)
 
     def at(self, recording: str, mark: str, start_s: float) -> tuple[Samples, Hit] | None:
-        """The vector ``[1, kept]`` of the stretch of a recording that is nearest to a time.
+        """The vector ``[1, kept]`` of the stretch of a recording in which a time lies.
 
-        None when the time lies in none.
+        Of several the one that starts nearest to it; None when it lies in none.
         """
-        best = None
-        for part in self.parts:
-            rows = part.vectors.rows
-            of_it = np.flatnonzero(
-                (rows["source"] == recording.encode()) & (rows["mark"] == mark.encode())
+        best: tuple[float, Vectors, int] | None = None
+        for vectors in (part.vectors for part in self.parts):
+            rows = vectors.rows
+            around = (
+                (rows["source"] == recording.encode())
+                & (rows["mark"] == mark.encode())
+                & (rows["start_s"] <= start_s)
+                & (start_s <= rows["end_s"])
             )
-            for row in of_it.tolist():
-                away = abs(float(rows[row]["start_s"]) - start_s)
-                length = float(rows[row]["end_s"] - rows[row]["start_s"])
-                if away <= length and (best is None or away < best[0]):
-                    best = away, part, row
+            for row in np.flatnonzero(around).tolist():
+                away = start_s - float(rows[row]["start_s"])
+                if best is None or away < best[0]:
+                    best = away, vectors, row
         if best is None:
             return None
-        _, part, row = best
-        return part.vectors.values[row : row + 1], _hit(part.vectors, row, 1.0)
+        _, vectors, row = best
+        return vectors.values[row : row + 1], _hit(vectors, row, 1.0)
 
-    def _each_once(self, found: list[tuple[float, int, int]]) -> list[Hit]:
-        """The first HITS; what is there twice, because a sweep is at work, is named once."""
+    def _each_once(self, queries: Samples, wanted: list[NDArray[np.bool_]]) -> Iterator[Hit]:
+        """What is there twice, because a sweep is at work or its label was changed, once."""
+        ways = [wanted]
+        if sum(int(mask.sum()) for mask in wanted) > EXACT:
+            led_to = [
+                mask & part.led_to(queries) for part, mask in zip(self.parts, wanted, strict=True)
+            ]
+            ways = [led_to, wanted]
         seen: set[Identity] = set()
-        hits = []
-        for similarity, number, row in found:
-            hit = _hit(self.parts[number].vectors, row, similarity)
-            if hit.identity not in seen:
-                seen.add(hit.identity)
-                hits.append(hit)
-            if len(hits) == HITS:
-                break
-        return hits
+        for masks in ways:
+            ranked = (
+                part.ranked(queries, mask) for part, mask in zip(self.parts, masks, strict=True)
+            )
+            for hit in merge(*ranked, key=lambda hit: -hit.similarity):
+                if hit.identity not in seen:
+                    seen.add(hit.identity)
+                    yield hit
 
 
 class Indexes:
@@ -202,7 +216,7 @@ class Indexes:
             if content is not None:
                 # What was read before was compared in another way.
                 self._geometry, self._is_fixed, self._parts = Geometry.unpack(content), True, {}
-        segments = _as_fit(listing.segments, MOST)
+        segments = _as_fit(listing, MOST)
         total = sum(map(size_of, segments))
         fresh = listing.fresh[:MOST_FRESH]
         there = {*segments, *fresh}
@@ -265,10 +279,10 @@ def learnt_geometry(default_bundle: Path, space: str) -> Geometry | None:
         return Geometry.fit(stored["embedding"])
 
 
-def _as_fit(segments: tuple[str, ...], most: int) -> list[str]:
-    """As many of the segments as have ``most`` vectors together."""
+def _as_fit(listing: Listing, most: int) -> list[str]:
+    """As many of the segments, the latest, as have ``most`` vectors together."""
     kept, held = [], 0
-    for key in segments:
+    for key in sorted(listing.segments, key=listing.written.__getitem__, reverse=True):
         if held + size_of(key) <= most:
             kept.append(key)
             held += size_of(key)

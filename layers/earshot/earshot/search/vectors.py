@@ -19,14 +19,17 @@ import hashlib
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from botocore.exceptions import ClientError
 
+from earshot import objects
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
     from typing import Self
 
     from mypy_boto3_s3 import S3Client
@@ -60,7 +63,8 @@ ROW = np.dtype(
         ("review", "S16"),
     ]
 )
-IDENTITY = ["source", "mark", "start_s"]
+# A label that a sample was told under is a row of its own: which one stands, the table alone knows.
+IDENTITY = ["source", "mark", "start_s", "label"]
 
 _SEGMENT = re.compile(r"[0-9a-f]{32}-(\d+)")
 
@@ -162,15 +166,15 @@ def joined(parts: Sequence[Vectors]) -> Vectors:
         mine = part.rows.copy()
         if len(numbers):
             # A sample has no site, and its zero means nothing.
-            for field in ("label", "site"):
-                mine[field] = numbers[part.rows[field]]
+            for name in ("label", "site"):
+                mine[name] = numbers[part.rows[name]]
         rows.append(mine)
     values = np.concatenate([part.values for part in parts])
     return Vectors(np.concatenate(rows), tuple(names), values)
 
 
-def identities(vectors: Vectors) -> NDArray[Any]:
-    """What tells each from all others, ``[n]``."""
+def _identities(vectors: Vectors) -> NDArray[Any]:
+    """What tells each from the others among them, ``[n]``."""
     # A copy without the other fields, so that one comparison of bytes tells.
     kept = np.empty(len(vectors), [(name, ROW[name]) for name in IDENTITY])
     for name in IDENTITY:
@@ -180,28 +184,39 @@ def identities(vectors: Vectors) -> NDArray[Any]:
 
 def without_repeats(vectors: Vectors) -> Vectors:
     """Each once, as it was told of last, in an order that its content alone decides."""
-    backwards = identities(vectors)[::-1]
+    backwards = _identities(vectors)[::-1]
     _, first = np.unique(backwards, return_index=True)
     return vectors.take(len(vectors) - 1 - first)
 
 
+def not_among(vectors: Vectors, others: Vectors) -> Vectors:
+    """Those that are not among others."""
+    both = _identities(joined([others, vectors]))
+    return vectors.take(~np.isin(both[len(others) :], both[: len(others)]))
+
+
 @dataclass(frozen=True)
 class Listing:
-    """What a space has: keys of ``fresh`` objects and of ``segments``, and which have a graph."""
+    """What a space has: keys of ``fresh`` objects and of ``segments``, and which have a graph.
+
+    ``written`` is when each of its objects was.
+    """
 
     fresh: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
+    written: Mapping[str, datetime] = field(default_factory=dict)
     graphs: frozenset[str] = frozenset()
     has_geometry: bool = False
 
 
-def _listing(folder: str, keys: Sequence[str]) -> Listing:
-    packed = [key for key in keys if key.startswith(f"{folder}{SEGMENTS}")]
+def _listing(folder: str, written: dict[str, datetime]) -> Listing:
+    packed = [key for key in written if key.startswith(f"{folder}{SEGMENTS}")]
     return Listing(
-        fresh=tuple(key for key in keys if key.startswith(f"{folder}{FRESH}")),
+        fresh=tuple(key for key in written if key.startswith(f"{folder}{FRESH}")),
         segments=tuple(key for key in packed if key.endswith(".npz")),
+        written=written,
         graphs=frozenset(key for key in packed if key.endswith(".graph")),
-        has_geometry=f"{folder}{GEOMETRY}" in keys,
+        has_geometry=f"{folder}{GEOMETRY}" in written,
     )
 
 
@@ -226,7 +241,8 @@ class VectorStore:
     def keep_sample(self, sample: Sample) -> None:
         """Make a sample known to be searched for, once it has an embedding."""
         if sample.embedding is not None:
-            self.keep(sample.embedded_by, f"sample-{sample.sha256}", Vectors.of_sample(sample))
+            source = f"sample-{sample.sha256}-{sample.label}"
+            self.keep(sample.embedded_by, source, Vectors.of_sample(sample))
 
     def keep(self, embedding_id: str, source: str, vectors: Vectors) -> None:
         """Make vectors, as they were embedded, known under the name of their source."""
@@ -261,11 +277,12 @@ class VectorStore:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=VECTORS
         )
-        found: dict[str, list[str]] = {}
+        found: dict[str, dict[str, datetime]] = {}
         for page in pages:
             for one in page.get("Contents", ()):
-                found.setdefault(one["Key"].split("/")[1], []).append(one["Key"])
-        return {space: _listing(f"{VECTORS}{space}/", keys) for space, keys in found.items()}
+                space = one["Key"].split("/")[1]
+                found.setdefault(space, {})[one["Key"]] = one["LastModified"]
+        return {space: _listing(f"{VECTORS}{space}/", written) for space, written in found.items()}
 
     def listing(self, space: str) -> Listing:
         """What there is in one space."""
@@ -282,13 +299,7 @@ class VectorStore:
 
     def find(self, key: str) -> bytes | None:
         """An object's content, or None."""
-        try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return None
-            raise
-        return answer["Body"].read()
+        return objects.find(self._client, self._bucket, key)
 
     def write(self, key: str, content: bytes) -> None:
         """Put an object."""

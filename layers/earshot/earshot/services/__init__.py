@@ -12,6 +12,7 @@ from earshot import essentials
 from earshot.errors import BadArchive, BadKey, BadRecording, BadSample, RecordingTooLarge
 from earshot.field.listening import always
 from earshot.recording import Outcome, Refusal, now
+from earshot.services.supervision import Supervision
 from earshot.services.sweep import Sweep
 from earshot.store import IMPORTS, RECORDINGS, SAMPLES, is_folder_marker
 
@@ -99,14 +100,15 @@ class Services:
         """The use case that looks after all others."""
         return Sweep(
             catalog=self.catalog,
-            ledger=self.ledger,
             training=self.training,
+            supervision=Supervision(self.ledger, self.training),
             store=self.store,
             registry=self.registry,
             serving=self.serving,
             analysis=self.analysis,
             alerts=self.alerts,
             drift=self.drift,
+            models=self.models,
             shadows=self.shadows,
             watch=self.watch,
             arrivals=self.arrivals,

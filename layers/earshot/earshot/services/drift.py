@@ -1,4 +1,4 @@
-"""Drift: noticing that what is heard does not sound any more as what the model was judged by."""
+"""Drift: noticing that what is heard does not sound as what the model was judged by."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from earshot.drift import comparison as drift
-from earshot.drift.log import LISTED, DriftReport, Episode, SiteDrift
+from earshot.drift.log import DriftReport, Episode, SiteDrift
 from earshot.drift.observations import ASKED
 from earshot.errors import (
     BadBundle,
@@ -19,6 +19,7 @@ from earshot.errors import (
 )
 from earshot.events import DriftDetected
 from earshot.recording import Answer, Observation, later, moment
+from earshot.runs import FAILED, REJECTED
 from earshot.statistics import RECENT
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ logger = logging.getLogger(__name__)
 DAY_S = 86_400
 # Of a site, its latest answers.
 MOST_UNITS = 500
-# A site that drifts does so until this would be no surprise: what lies around a threshold is told
-# of once, and not every other day.
+# A site that drifts does so until this was no surprise for as many days as are looked at, when none
+# of the answers is left that told of it: from few answers a p-value sways, though all is as it was.
 CALM = 0.1
-# With fewer samples that came since a site drifts, a training would learn nothing of why: it waits
-# for what somebody labels there, which comes first in review.
+# A share of pairs this far from a half is told.
+SHIFTED = 0.05
+# With fewer samples that came since a site drifts, and since the last training, one would learn
+# nothing of why: it waits for what somebody labels there, which comes first in review.
 NEW_SAMPLES = 10
 
 
@@ -55,8 +58,11 @@ class Drift:
     """Compares, tells, and asks; it never changes what serves. ``clock`` tells seconds since 1970.
 
     Answers are compared once a day, with what the version in service answered to its held-out
-    clips. A site that differs begins an episode: it is told of once, comes first in review until
-    it is over, and asks for a training once, where the application wants that.
+    clips, so a site that never was like those drifts from its first day. A site that differs begins
+    an episode: it is told of once, comes first in review until it is over, and asks for a training
+    where the application wants that, and for another one if that came to nothing. It is over when
+    the site was calm for as many days as are looked at, when nothing comes in any more, and when
+    another version serves.
     """
 
     application: Application
@@ -76,8 +82,9 @@ class Drift:
         last, today = self.log.last(), moment(self.clock())[: len("YYYY-MM-DD")]
         if last is None or last.day != today:
             self.compare()
-        for episode in self.log.episodes():
-            self._go_on_with(episode, did)
+        episodes = [self._told(episode, did) for episode in self.log.episodes()]
+        if self.application.drift.retrain:
+            self._ask(episodes, did)
 
     def latest(self) -> DriftReport | None:
         """What was found last; None while nothing was."""
@@ -124,8 +131,8 @@ class Drift:
             heard = {site: self._heard(site, version, rule.days) for site in sites}
             open_now = {site: one for site, one in episodes.items() if one.version == version}
             found = _judge(heard, reference, rule, report, open_now)
-            report = replace(report, sites=tuple(found[:LISTED]))
-            self._settle(episodes, found, report)
+            report = replace(report, sites=tuple(found))
+            self._settle(episodes, report)
         # Last, for by this it is done for the day.
         self.log.keep(report)
         return report
@@ -157,56 +164,73 @@ class Drift:
         since = later(by_version[0].at, -days * DAY_S)
         return [*{one.answer: one for one in by_version if one.at >= since}.values()]
 
-    def _settle(
-        self, episodes: Mapping[str, Episode], found: Sequence[SiteDrift], report: DriftReport
-    ) -> None:
+    def _settle(self, episodes: Mapping[str, Episode], report: DriftReport) -> None:
         """Begin and end episodes, and let the sites that drift come first in review."""
-        drifting = {one.site: one for one in found if one.state == "drifting"}
-        waiting = {one.site for one in found if one.state == "too_few"}
+        p = {one.site: one.all.p for one in report.sites if one.all and one.all.p is not None}
+        drifting = {one.site: one for one in report.sites if one.state == "drifting"}
+        waiting = {one.site for one in report.sites if one.state == "too_few"}
+        known = set()
         for site, episode in episodes.items():
             is_old = episode.version != report.version
             if is_old or site not in (*drifting, *waiting):
                 self.log.end(episode)
-        for site, one in drifting.items():
-            if one.all is None or one.all.p is None or one.since is None:
                 continue
+            known.add(site)
+            if p.get(site, 1.0) < CALM:
+                self.log.go_on(replace(episode, seen=report.at))
+        begun = [one for site, one in drifting.items() if site not in known]
+        samples = self.training.catalog.standing().total if begun else 0
+        for one in begun:
+            assert one.all
+            assert one.all.more_novel is not None
+            assert one.all.surer is not None
             self.log.begin(
                 Episode(
-                    site=site,
+                    site=one.site,
                     version=str(report.version),
-                    since=one.since,
+                    since=report.at,
+                    seen=report.at,
                     labels=one.drifting,
                     units=one.units,
-                    p=one.all.p,
-                    more_novel=0.5 if one.all.more_novel is None else one.all.more_novel,
-                    samples=self.training.catalog.standing().total,
+                    p=p[one.site],
+                    more_novel=one.all.more_novel,
+                    surer=one.all.surer,
+                    samples=samples,
                 )
             )
-        self.reviews.favour({*drifting, *(waiting & episodes.keys())} - {ASKED})
+        self.reviews.favour({*drifting, *known} - {ASKED})
 
     # --- telling ---------------------------------------------------------------------------
 
-    def _go_on_with(self, episode: Episode, did: Callable[[Repair, str], None]) -> None:
-        if episode.told is None:
-            said = summary(episode)
-            self.publisher.publish(
-                DriftDetected(
-                    version=episode.version,
-                    site=episode.site,
-                    since=episode.since,
-                    labels=episode.labels,
-                    p=episode.p,
-                    units=episode.units,
-                    more_novel=episode.more_novel,
-                    summary=said,
-                )
+    def _told(self, episode: Episode, did: Callable[[Repair, str], None]) -> Episode:
+        """The episode, told of if it was not."""
+        if episode.told is not None:
+            return episode
+        said = summary(episode)
+        self.publisher.publish(
+            DriftDetected(
+                version=episode.version,
+                site=episode.site,
+                since=episode.since,
+                labels=episode.labels,
+                p=episode.p,
+                units=episode.units,
+                more_novel=episode.more_novel,
+                surer=episode.surer,
+                summary=said,
             )
-            episode = replace(episode, told=moment(self.clock()))
-            self.log.go_on(episode)
-            did("drift_told", said)
-        if self.application.drift.retrain and episode.asked is None:
-            if self.training.catalog.standing().total < episode.samples + NEW_SAMPLES:
-                return
+        )
+        episode = replace(episode, told=moment(self.clock()))
+        self.log.go_on(episode)
+        did("drift_told", said)
+        return episode
+
+    def _ask(self, episodes: Sequence[Episode], did: Callable[[Repair, str], None]) -> None:
+        """Ask for the trainings that there is something new for."""
+        total = self.training.catalog.standing().total if episodes else 0
+        for episode in episodes:
+            if total < episode.samples + NEW_SAMPLES or self._is_awaited(episode):
+                continue
             try:
                 run = self.training.request(f"{episode.site} drifts", NEW_SAMPLES)
             except (NotEnoughSamples, RetrainInProgress) as error:
@@ -216,17 +240,37 @@ class Drift:
             self.log.go_on(replace(episode, asked=run.run))
             did("run_requested", f"Run {run.run} is requested: {run.reason}.")
 
+    def _is_awaited(self, episode: Episode) -> bool:
+        """Whether the training that was asked for may still put another version into service."""
+        if episode.asked is None:
+            return False
+        return self.training.ledger.run(episode.asked).state not in (REJECTED, FAILED)
+
 
 def summary(episode: Episode) -> str:
-    """An episode in a sentence or two."""
+    """An episode in a few sentences."""
     where = (
         "What is sent to the API" if episode.site == ASKED else f"What is heard at {episode.site}"
     )
     which = f", most of all {', '.join(episode.labels)}" if episode.labels else ""
+    shifts = [
+        f"{more if share > 0.5 else less} ({max(share, 1 - share):.0%} of pairs)"
+        for share, less, more in (
+            (episode.more_novel, "nearer to what was learnt", "further from what was learnt"),
+            (episode.surer, "answered less surely", "answered more surely"),
+        )
+        if abs(share - 0.5) >= SHIFTED
+    ]
+    how = (
+        f"It is {' and '.join(shifts)} than held-out clips of the same label."
+        if shifts
+        else "On the whole it is as near to what was learnt and answered as surely as held-out "
+        "clips of the same label, but is spread otherwise."
+    )
     return (
-        f"{where} does not sound as what {episode.version} was judged by{which}: p = "
-        f"{episode.p:.2g} of {episode.units} answers. {episode.more_novel:.0%} of pairs are more "
-        "novel than a held-out clip of the same label; 50% would be no shift."
+        f"{where} does not sound as what {episode.version} was judged by{which}. {how} If nothing "
+        f"had changed, {episode.units} answers would differ so much with a probability of "
+        f"{episode.p:.2g}."
     )
 
 
@@ -255,7 +299,9 @@ def _judge(
     found = []
     for site, live in answers.items():
         result, episode = results.get(site), open_now.get(site)
-        differs = site in rejected or (episode is not None and p.get(site, 1.0) < CALM)
+        differs = site in rejected or (
+            episode is not None and site in p and _goes_on(episode, p[site], report)
+        )
         since = (episode.since if episode else report.at) if differs else None
         shifts = result.labels if result else {}
         found.append(
@@ -281,6 +327,11 @@ def _judge(
             )
         )
     return sorted(found, key=lambda one: (one.state != "drifting", p.get(one.site, 2.0), one.site))
+
+
+def _goes_on(episode: Episode, p: float, report: DriftReport) -> bool:
+    """Whether a site that was found to drift still does."""
+    return p < CALM or report.at < later(episode.seen, report.days * DAY_S)
 
 
 def _beside(site: str, reference: Reference) -> Sequence[Answer]:

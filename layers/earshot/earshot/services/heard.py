@@ -90,7 +90,9 @@ class Heard:
         """What was heard, as far as it is independent: one window of each label and hour."""
         record = self.record
         notes = record.notes
-        began = datetime.fromisoformat((notes and notes.started_at) or record.received_at)
+        # A clock that is ahead would hide what comes when it is put right: it is not believed.
+        told = (notes and notes.started_at) or record.received_at
+        began = datetime.fromisoformat(min(told, record.received_at))
         hours = ((began.timestamp() + self.hearing.starts) // 3600).astype(np.int64)
         return [
             Observation(moment(3600 * int(hours[at])), answer.label, self.card.version, answer)

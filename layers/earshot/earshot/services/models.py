@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from earshot.errors import BadBundle, NothingToRollBackTo, PromotionConflict, PromotionRefused
 from earshot.events import ModelPromoted
+from earshot.sweeps import UNPUBLISHED_S
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from earshot.announcements import Announcements
     from earshot.bundle import ModelCard
     from earshot.detector import Detector
     from earshot.evaluation import Evaluation
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from earshot.pointer import Champion, Shadow
     from earshot.registry import Registry
     from earshot.serving import Serving
+    from earshot.sweeps import Repair
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +32,8 @@ logger = logging.getLogger(__name__)
 LISTED = 50
 # What the default bundle is called where its own version cannot be read.
 DEFAULT = "default"
+# For so long a sweep tells of a promotion that nobody was told of.
+LATEST_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class Models:
     registry: Registry
     serving: Serving
     publisher: Publisher
+    announcements: Announcements
 
     def promote(
         self,
@@ -81,15 +90,30 @@ class Models:
         champion = self.registry.promote(version, expected, by, reason, rollback, proven_as)
         self.serving.look_again(version, tried)
         try:
-            self.publisher.publish(
-                ModelPromoted(
-                    champion.version, champion.previous, champion.reason, champion.promoted_at
-                )
-            )
+            self._tell(champion)
         except (ClientError, BotoCoreError, RuntimeError):
-            # It serves whether or not anybody hears of it.
+            # It serves whether or not anybody heard of it yet.
             logger.exception("The promotion of %s could not be published.", version)
         return champion
+
+    def _tell(self, champion: Champion) -> None:
+        """Tell of the promotion in force; whoever dies in between has it told twice."""
+        self.publisher.publish(
+            ModelPromoted(
+                champion.version, champion.previous, champion.reason, champion.promoted_at
+            )
+        )
+        self.announcements.keep(champion)
+
+    def tell_of(self, pointer: Champion, now_s: float) -> Iterator[tuple[Repair, str]]:
+        """Tell of the promotion in force if nobody did; ``now_s`` in seconds since the epoch."""
+        if pointer.fault or not pointer.history:
+            return
+        since_s = now_s - datetime.fromisoformat(pointer.promoted_at).timestamp()
+        if UNPUBLISHED_S <= since_s <= LATEST_S and not self.announcements.has(pointer):
+            self._tell(pointer)
+            what = pointer.version or "the default bundle"
+            yield "promotion_published", f"The promotion of {what} had not been published."
 
     def tried(self, version: str | None) -> Detector:
         """A version, or by None the default bundle, that could serve.

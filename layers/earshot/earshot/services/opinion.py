@@ -30,10 +30,11 @@ def asked(serving: Serving, heard: Heard, goes_on: Callable[[], bool]) -> Heard:
     It hears the windows of the doubts and of the detections' peaks. Where it names another label,
     and either of the two answers is accepted, a person is to be asked. All comparisons are counted.
     """
-    challenger = serving.challenger(heard.record.recording)
-    if challenger is None or serving.current != heard.card.version:
-        return heard
+    # Hearing took its time: what serves now may be another, and its challenger one of that.
     champion, rate = serving.detector(), heard.stream.sample_rate
+    challenger = serving.challenger(heard.record.recording)
+    if challenger is None or champion.card.version != heard.card.version:
+        return heard
     counted: dict[str, int] = {}
     disagreements: list[tuple[float, Doubt]] = []
     for at in _windows(heard):

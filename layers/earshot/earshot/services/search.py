@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from earshot.audio import decode
@@ -91,7 +92,7 @@ class Search:
         record = self._logbook.recording(recording)
         detector = self._serving.detector()
         index = self._index(detector)
-        known = index.at(recording, _mark(record), start_s)
+        known = index.at(recording, mark_of(record), start_s)
         if known is None:
             raise NothingToSearchBy(
                 f"Nothing at {start_s:g} s of {record.key} was kept to search by: it was neither "
@@ -132,13 +133,12 @@ class Search:
         limit: int,
         itself: Identity | None = None,
     ) -> Found:
-        hits = index.nearest(queries, wish) if queries is not None else []
+        hits = index.nearest(queries, wish) if queries is not None else iter(())
         matches: list[Match] = []
-        for at in range(0, len(hits), LOOKED_UP):
-            some = [hit for hit in hits[at : at + LOOKED_UP] if hit.identity != itself]
-            matches += self._standing(some, wish)
-            if len(matches) >= limit:
-                break
+        while len(matches) < limit and (some := [*islice(hits, LOOKED_UP)]):
+            matches += self._standing([hit for hit in some if hit.identity != itself], wish)
+        # What no graph led to comes late.
+        matches.sort(key=lambda match: -match.similarity)
         version = detector.card.version
         return Found(tuple(matches[:limit]), len(index), version, _notes(version, index))
 
@@ -150,7 +150,7 @@ class Search:
         for hit in hits:
             if hit.mark:
                 record = records.get(hit.source)
-                if record and _mark(record) == hit.mark:
+                if record and mark_of(record) == hit.mark:
                     matches.append(_stretch(hit, record))
             else:
                 sample = samples.get(hit.source)
@@ -164,7 +164,7 @@ def _compared(index: Index, embedding: Samples) -> Samples | None:
     return index.geometry.project(embedding) if index.geometry is not None else None
 
 
-def _mark(record: FieldRecording) -> str:
+def mark_of(record: FieldRecording) -> str:
     """The digest of the content and the model that a recording's results are of."""
     return record.results.split("/")[-2] if record.results else ""
 

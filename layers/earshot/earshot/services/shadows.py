@@ -11,9 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from earshot.errors import ModelNotFound, NoShadow, PromotionConflict, PromotionRefused
+from earshot.errors import (
+    ModelNotFound,
+    NoShadow,
+    PromotionConflict,
+    PromotionRefused,
+    RunNotFound,
+)
 from earshot.runs import PROMOTED, REJECTED, SHADOWING
-from earshot.services.training import promoter
+from earshot.services.training import promoted_run
 from earshot.shadow import comparison as counts
 
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from earshot.ledger import Ledger
     from earshot.pointer import Champion, PastShadow, Shadow
     from earshot.registry import Registry
+    from earshot.runs import Run
     from earshot.services.models import Models
     from earshot.shadow.comparison import Comparison
     from earshot.statistics import Statistics
@@ -34,8 +41,8 @@ logger = logging.getLogger(__name__)
 SWEEP = "sweep"
 # Who was not heard enough by then waits for no more: the world is another by that time.
 LONGEST_S = 28 * 86_400
-# Of the latest runs.
-RUNS = 10
+# Hardly more end between two sweeps; each is a read of every sweep.
+LATEST = 3
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,11 @@ class Shadows:
             raise PromotionConflict(f"{version} does not hear along: {pointer.fault}")
         if self.models.name(pointer.version if pointer else None) == version:
             raise PromotionConflict(f"{version} is the champion: compare another one with it.")
+        if self.models.name(None) == version:
+            raise PromotionConflict(
+                f"{version} came with the deployment: only what a training made hears along. "
+                "Compare them by their held-out clips, or promote it."
+            )
         known = pointer.shadow if pointer else None
         if known and replace(known, began_at="") == replace(
             known, version=version, began_at="", began_by=by, needed=needed, share=share
@@ -179,11 +191,9 @@ class Shadows:
 
     def _settle(self, pointer: Champion) -> Iterator[tuple[Repair, str]]:
         """Tell the runs of challengers what came of them, however that came about."""
-        waiting = [run for run in self.ledger.runs(RUNS) if run.state == SHADOWING]
-        past = {one.began_by: one for one in reversed(pointer.shadows)}
-        for run in waiting:
-            ended = past.get(promoter(run))
-            if ended is None:
+        for ended in pointer.shadows[:LATEST]:
+            run = self._run_of(ended)
+            if run is None or run.state != SHADOWING:
                 continue
             settled = (
                 self.ledger.settle(run, PROMOTED)
@@ -192,6 +202,14 @@ class Shadows:
             )
             if settled:
                 yield "run_settled", f"Run {run.run} is told what came of its challenger."
+
+    def _run_of(self, shadow: Shadow) -> Run | None:
+        """The run whose challenger it is; None when a person began it."""
+        named = promoted_run(shadow.began_by)
+        try:
+            return self.ledger.run(named) if named else None
+        except RunNotFound:
+            return None
 
 
 def _seconds(then: str) -> float:

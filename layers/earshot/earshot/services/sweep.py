@@ -16,6 +16,7 @@ looks after, do no harm.
 ``object_received``      a recording waited for a model that is there now, or an object's
                          event was lost for good: it was taken in, or gone on with
 ``alert_published``      an alert was raised, and nobody was told of it
+``promotion_published``  another model serves, and nobody was told of it
 ``rolled_back``          a new champion did far worse than what served before it
 ``shadow_promoted``      a challenger has proven itself in the shadow, and serves
 ``shadow_ended``         a challenger failed in the shadow, or was not heard enough
@@ -32,30 +33,27 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from earshot.errors import NoModel, RunNotFound
+from earshot.errors import NoModel
 from earshot.field.listening import always
-from earshot.ledger import SILENCE_S
 from earshot.recording import moment
-from earshot.runs import REQUESTED, RUNNING
-from earshot.sweeps import SweepReport
+from earshot.sweeps import UNPUBLISHED_S, SweepReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from earshot.arrivals import Arrivals
     from earshot.catalog import Catalog
-    from earshot.ledger import Ledger
     from earshot.recording import FieldRecording, Outcome
     from earshot.registry import Registry
-    from earshot.runs import Run
     from earshot.services.alerts import Alerts
     from earshot.services.analysis import Analysis
     from earshot.services.drift import Drift
+    from earshot.services.models import Models
     from earshot.services.packing import Packing
     from earshot.services.shadows import Shadows
+    from earshot.services.supervision import Supervision
     from earshot.services.training import Training
     from earshot.services.watching import Watch
     from earshot.serving import Serving
@@ -66,18 +64,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DAY_S = 86_400
-
-# A run is published in the second that it is requested in, or by whoever died there not at all.
-UNPUBLISHED_S = 60
-# Fargate starts a job in about half a minute, but a full queue may hold one for hours. Each time
-# is twice the one before, so that few copies wait there, and the seventh ends after 32 hours:
-# EventBridge itself tries for 24 to hand over an event.
-PATIENCE_S = 15 * 60
-PUBLICATIONS = 7
-# Two jobs, each of which Batch tries twice.
-ATTEMPTS = 4
-# Of the latest runs; only one is under way at a time.
-RUNS = 10
 
 ALERTS = 50
 
@@ -113,6 +99,10 @@ class _Log:
         self.repairs[repair] += 1
         self.done.append(sentence)
 
+    def did_all(self, repairs: Iterator[tuple[Repair, str]]) -> None:
+        for repair, sentence in repairs:
+            self.did(repair, sentence)
+
     def could_not(self, what: str, error: Exception) -> None:
         logger.error("The sweep could not %s.", what, exc_info=error)
         self.failed.append(f"It could not {what}: {error!r}")
@@ -128,14 +118,15 @@ class Sweep:
     """Looks after what is under way; ``clock`` tells seconds since the epoch."""
 
     catalog: Catalog
-    ledger: Ledger
     training: Training
+    supervision: Supervision
     store: Store
     registry: Registry
     serving: Serving
     analysis: Analysis
     alerts: Alerts
     drift: Drift
+    models: Models
     shadows: Shadows
     watch: Watch
     arrivals: Arrivals
@@ -162,7 +153,11 @@ class Sweep:
             "count samples anew": self._recount,
             "pack what can be searched": partial(self._pack, goes_on),
         }
-        if last is None or last.failed or last.at[:10] != log.at[:10]:
+        is_first_of_day = last is None or last.at[:10] != log.at[:10]
+        if is_first_of_day:
+            # Not again after a failure: it reads what DynamoDB bills.
+            steps["tidy what can be searched"] = partial(self._tidy, goes_on)
+        if last is None or last.failed or is_first_of_day:
             # Once a day: the one is told by nobody, the other happens when somebody looks.
             steps["abort uploads that were left"] = self._abort_leftovers
             steps["add up the statistics of past days"] = self._fold_statistics
@@ -193,62 +188,10 @@ class Sweep:
     # --- training --------------------------------------------------------------------------
 
     def _end_strays(self, log: _Log) -> None:
-        """End runs that are not over and do not have the seat."""
-        # In this order: who had the seat when it is read here, has had it all the time.
-        runs = self.ledger.runs(RUNS)
-        seat = self.ledger.seat()
-        for run in runs:
-            if not run.is_over and run.run != seat:
-                why = "It lost its seat: another run was begun, or the seat was freed."
-                if self.ledger.abandon(run, why):
-                    log.did("run_ended", f"Run {run.run} had no seat and is ended.")
+        log.did_all(self.supervision.end_strays())
 
     def _look_after_run(self, log: _Log) -> None:
-        seat = self.ledger.seat()
-        if seat is None:
-            return
-        try:
-            run = self.ledger.run(seat)
-        except RunNotFound:
-            if self.ledger.vacate(seat):
-                log.did("seat_freed", f"The seat was that of run {seat}, which is not there.")
-            return
-        if run.is_over:
-            if self.ledger.vacate(seat):
-                log.did("seat_freed", f"The seat was still that of run {seat}, which is over.")
-        elif run.state == REQUESTED or run.lease_until < self.clock():
-            self._go_on_with(run, log)
-
-    def _go_on_with(self, run: Run, log: _Log) -> None:
-        """Publish a run that nobody works on, or end it when that was tried often enough."""
-        if run.published_at is None:
-            due_s = _seconds(run.requested_at) + UNPUBLISHED_S
-        else:
-            due_s = _seconds(run.published_at) + PATIENCE_S * 2 ** (run.publications - 1)
-        if run.state == RUNNING and run.attempts >= ATTEMPTS:
-            self._end(
-                run,
-                f"Its worker fell silent for more than {SILENCE_S} s, and so did those before: "
-                f"it was begun {run.attempts} times.",
-                log,
-            )
-        elif self.clock() < due_s:
-            return
-        elif run.publications >= PUBLICATIONS:
-            told = f"Workers were told {run.publications} times, and none"
-            if run.state == RUNNING:
-                self._end(run, f"{told} went on when its own fell silent.", log)
-            else:
-                # Nothing was tried with its samples.
-                self._end(run, f"{told} began it.", log, renewed=True)
-        else:
-            self.training.publish(run)
-            why = "its worker fell silent" if run.state == RUNNING else "nobody has begun it"
-            log.did("run_published", f"Run {run.run} is published again: {why}.")
-
-    def _end(self, run: Run, why: str, log: _Log, *, renewed: bool = False) -> None:
-        if self.training.give_up(run, why, renewed=renewed):
-            log.did("run_ended", f"Run {run.run} is ended. {why}")
+        log.did_all(self.supervision.look_after(self.clock()))
 
     def _request_if_due(self, log: _Log) -> None:
         if run := self.training.request_if_due():
@@ -260,10 +203,15 @@ class Sweep:
         pointer = self.registry.champion()
         if pointer is None:
             return
-        for repair, sentence in chain(
-            self.watch.look(pointer, self.clock()), self.shadows.look_after(pointer, self.clock())
+        for what, look in (
+            ("tell of the champion", self.models.tell_of),
+            ("watch the champion", self.watch.look),
+            ("look after its challenger", self.shadows.look_after),
         ):
-            log.did(repair, sentence)
+            try:
+                log.did_all(look(pointer, self.clock()))
+            except Exception as error:
+                log.could_not(what, error)
 
     # --- counts ----------------------------------------------------------------------------
 
@@ -293,6 +241,9 @@ class Sweep:
 
     def _pack(self, goes_on: Callable[[], bool], _: _Log) -> None:
         self.packing.run(goes_on)
+
+    def _tidy(self, goes_on: Callable[[], bool], _: _Log) -> None:
+        self.packing.tidy(datetime.fromtimestamp(self.clock() - DAY_S, UTC), goes_on)
 
     # --- objects ---------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_RUN = "run "
+
 
 @dataclass(frozen=True)
 class Training:
@@ -169,4 +171,9 @@ def _shadows(pointer: Champion | None) -> list[Shadow]:
 
 def promoter(run: Run) -> str:
     """Who promotes a run's version, in the words of the trail."""
-    return f"run {run.run}"
+    return f"{_RUN}{run.run}"
+
+
+def promoted_run(by: str) -> str | None:
+    """The run that these words of the trail name; None when they name a person."""
+    return by.removeprefix(_RUN) if by.startswith(_RUN) else None

@@ -8,14 +8,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from earshot import watch
+from earshot.drift.observations import ASKED
 from earshot.errors import BadBundle, ModelNotFound, NothingToRollBackTo, PromotionConflict
 from earshot.recording import later
 from earshot.services.shadows import SWEEP
+from earshot.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from earshot.drift.observations import Observations
     from earshot.pointer import Champion, Promotion
+    from earshot.recording import Answer
     from earshot.services.models import Models
     from earshot.serving import Serving
     from earshot.statistics import Statistics
@@ -25,18 +29,23 @@ logger = logging.getLogger(__name__)
 
 # What served before is judged by so many days before the promotion, at most.
 BEFORE_S = 28 * 86_400
+# Of a site its latest answers, and of so many sites: each is a read of every sweep meanwhile.
+MOST_ANSWERS = 300
+MOST_SITES = 20
 
 
 @dataclass(frozen=True)
 class Watch:
     """Rolls back by itself; ``is_on`` says whether it may.
 
+    What was asked of the API is all counted, of recordings what was kept to tell drift by.
     A version is taken back so once: when somebody puts it into service again, they know why.
     """
 
     models: Models
     serving: Serving
     statistics: Statistics
+    observations: Observations
     is_on: bool
 
     def look(self, pointer: Champion, now_s: float) -> Iterator[tuple[Repair, str]]:
@@ -73,14 +82,33 @@ class Watch:
                 self.serving.load(latest.version)
             except (BadBundle, ModelNotFound) as error:
                 return f"It is refused: {error}"
+        return self._in_requests(latest, before, name) or self._in_recordings(latest, name)
+
+    def _in_requests(self, latest: Promotion, before: list[Promotion], name: str) -> str | None:
         oldest = later(latest.promoted_at, -BEFORE_S)
+        days = self.statistics.days(oldest)
         # What served just before, if it answered often enough; else what served before that, too.
         for since in (*(one.promoted_at for one in before if one.promoted_at > oldest), oldest):
-            tally = self.statistics.since(since)
+            first = since[: len("YYYY-MM-DD")]
+            tally = Tally.of(*(one.counts for day, one in days.items() if day >= first))
             others = watch.of_others(tally, name)
             if others.asked >= watch.LEAST_ANSWERS:
                 return watch.against(watch.of_version(tally, name), others)
         return None
+
+    def _in_recordings(self, latest: Promotion, name: str) -> str | None:
+        """Of each site as many answers by it as by others: so a noisy site is on both sides."""
+        now: list[Answer] = []
+        before: list[Answer] = []
+        sites = [site for site in self.observations.sites(latest.promoted_at) if site != ASKED]
+        for site in sites[:MOST_SITES]:
+            heard = self.observations.latest(site, MOST_ANSWERS)
+            its = [one.answer for one in heard if one.model_version == name]
+            others = [one.answer for one in heard if one.model_version != name]
+            both = min(len(its), len(others))
+            now += its[:both]
+            before += others[:both]
+        return watch.against(watch.of_answers(now), watch.of_answers(before), "recorded sounds")
 
 
 def _taken_back(latest: Promotion, before: list[Promotion]) -> bool:
