@@ -2,17 +2,21 @@
 # make test   all tests
 # make check  style, types, import rules
 # make docs   docs/api.md, from the API itself
+# make validate  the templates, by cfn-lint
 # make build  what Lambda is given: zip functions, their layer, the predict image's content
 # make localstack  deploys template.yaml to LocalStack and tests it there
 # make sam-local   builds the images, and has the SAM CLI run them
 # make cost   docs/cost.md, from prices and docs/bench.json
 # make scale  docs/scale.md, from a simulation
-# make search docs/search.md: what a search by example finds, how fast
+# make search docs/search.md: what a search by example finds in FOLDER's recordings, how fast
 # make drift  docs/drift.md: what drift is found by, from FOLDER's real recordings
+# make season docs/season.md: ten simulated weeks, from FOLDER's recordings or made-up sounds
+# make figures  README's table; make bundle, make network: what ships, trained again
 # make retrain-image  builds and pushes it to ECR
 # make page   the dashboard as files, for a host of its own: API=https://… OUT=folder
 # make screenshots  docs/screenshots/: each page, in a browser
 # make fuzz   hostile files, archives and requests, many more than in make test
+# make storm  CLIPS clips at once while workers are killed: each counts once
 # make long   how fast a night in one file is heard, and in how much memory
 # make bench  how fast it is, against what: docs/bench.md; SECTIONS="cold warm" of it only
 # make load   mixed traffic by Locust: USERS, TIME, RUNTIMES (1, 2, 4, in Lambda's runtime) or HOST
@@ -24,6 +28,7 @@ DATA ?= .data
 APPLICATION ?= surveillance
 BACKBONE ?=
 THRESHOLD ?= 25
+SHADOW ?= 0
 DEMO ?= 1
 AUTH ?= 0
 CORS ?=
@@ -48,7 +53,7 @@ SAM := .venv-sam/bin/sam
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
-		--application $(APPLICATION) --threshold $(THRESHOLD) \
+		--application $(APPLICATION) --threshold $(THRESHOLD) --shadow $(SHADOW) \
 		$(if $(BACKBONE),--backbone $(BACKBONE)) \
 		$(if $(filter-out 0,$(AUTH)),--auth) $(if $(CORS),--cors "$(CORS)") \
 		$(if $(WEBHOOK),--webhook "$(WEBHOOK)") \
@@ -128,9 +133,9 @@ cost: .venv/installed
 scale: .venv/installed
 	$(BIN)/python -m infra.scale > docs/scale.md
 
-# How well and how fast POST /search finds; wants the real recordings (EARSHOT_DATA).
+# How well and how fast POST /search finds: FOLDER holds the sets sesa, esc10, esc50_by, us8k_eco.
 search: .venv/installed-dev
-	$(BIN)/python tests/bench/search.py > docs/search.md
+	@$(BIN)/python tests/bench/search.py "$(FOLDER)" > docs/search.md
 
 # FOLDER holds the sets sesa, us8k_eco, distress_nv; a quarter of an hour.
 drift: .venv/installed-dev

@@ -27,13 +27,21 @@ def main() -> None:
     """Write the page of an API, and the files that it is made of, into a folder."""
     parser = argparse.ArgumentParser(prog="python -m infra.page", description=__doc__)
     parser.add_argument("api", help="where the API is: https://… (it is asked for its buckets)")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder")
     options = parser.parse_args()
-    write(options.api.rstrip("/") + "/", options.folder)
+    if not options.api or not options.folder:
+        parser.error("say where the API is, and what folder to write: make page API=… OUT=…")
+    try:
+        write(options.api.rstrip("/") + "/", Path(options.folder))
+    except (OSError, ValueError) as error:
+        parser.error(f"{options.api}: {error}")
 
 
 def write(api: str, folder: Path) -> None:
-    """Write the dashboard of the API at the address ``api``; raises OSError if it is not there."""
+    """Write the dashboard of the API at the address ``api``.
+
+    Raises OSError if it is not there, ValueError if that is no address.
+    """
     parts = urlsplit(api)
     policy = assets.policy(connect=(f"{parts.scheme}://{parts.netloc}", *_buckets(api)))
     # What frames a page is told by a header only: the host has to say it.

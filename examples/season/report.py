@@ -58,8 +58,8 @@ def _page(season: Season) -> Iterator[str]:
     yield "![How probable each day's difference is by chance, at each site](season/drift.svg)"
     yield (
         "Each day the latest answers of each site are compared with what the version in service "
-        "answered to its held-out clips. A point below the line is a site that drifts; when "
-        "nothing changes anywhere, one day in a hundred may have one."
+        "answered to its held-out clips. A site that falls below the line drifts until a week was "
+        "calm; when nothing changes anywhere, one day in a hundred may have one that does."
     )
     yield "## What was learnt"
     yield _table(

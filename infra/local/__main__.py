@@ -51,6 +51,7 @@ class Options:
     application: str
     backbone: str
     threshold: int
+    shadow: int
     workers: int
     auth: bool
     cors: str
@@ -85,6 +86,7 @@ def read_options() -> Options:
     parser.add_argument("--application", default="surveillance")
     parser.add_argument("--backbone", default="", help="instead of the application's")
     parser.add_argument("--threshold", type=int, default=25, help="new samples start a training")
+    parser.add_argument("--shadow", type=int, default=0, help="comparisons before a model serves")
     parser.add_argument("--workers", type=int, default=1, help="processes that ingest")
     parser.add_argument("--auth", action="store_true", help="the API asks for tokens")
     parser.add_argument("--cors", default="", help="origins of other pages that may call the API")
@@ -140,6 +142,8 @@ def _start(options: Options, children: ExitStack, stop: threading.Event) -> Runn
         _check_free(port)
     logs = options.data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
+    if not options.endpoint_url:
+        _keep_to(options.application, options.data)
     processes: dict[str, subprocess.Popen[bytes]] = {}
     surroundings = {**endpoint.environment(options.aws), **QUIET}
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -193,6 +197,18 @@ def _check_free(port: int) -> None:
             ) from error
 
 
+def _keep_to(application: str, data: Path) -> None:
+    """Raise an OSError when a data folder holds what was learnt for another application."""
+    kept = data / "application"
+    if not kept.exists():
+        kept.write_text(application)
+    elif (other := kept.read_text()) != application:
+        raise OSError(
+            f"{data} holds samples and models of {other}. Choose another folder with DATA=…, for "
+            f"example DATA={data}-{application}."
+        )
+
+
 def _deploy(options: Options, secret: str, emulator: subprocess.Popen[bytes] | None) -> Stack:
     """Create the stack; the template is translated while the emulator starts."""
     # Late, so that the emulator has been starting for as long as these take to import.
@@ -208,6 +224,8 @@ def _deploy(options: Options, secret: str, emulator: subprocess.Popen[bytes] | N
             "Application": options.application,
             "Backbone": options.backbone,
             "RetrainThreshold": str(options.threshold),
+            "ShadowPredictions": str(options.shadow),
+            "ShadowShare": "1",  # of the little that one person asks
             "CorsOrigins": options.cors,
             "AlertWebhookUrl": options.webhook,
             "AlertWebhookSecret": secret,

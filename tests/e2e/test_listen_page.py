@@ -129,6 +129,18 @@ def test_a_click_plays_from_there(listen: Page) -> None:
     expect(listen.get_by_role("button", name="Play night.wav")).to_be_visible()
 
 
+def test_who_scrolls_past_a_sound_with_a_finger_does_not_play_it(listen: Page) -> None:
+    give(listen, "night.wav", tape())
+    drawn(listen)
+    stage = listen.get_by_role("slider", name="Position in night.wav")
+    stage.dispatch_event("pointerdown", {"pointerType": "touch"})
+    # The browser takes the finger for itself: a click never comes.
+    stage.dispatch_event("pointercancel", {"pointerType": "touch"})
+    stage.press("End")
+    expect(stage).to_have_attribute("aria-valuenow", "36.00")
+    expect(listen.get_by_role("button", name="Play night.wav")).to_be_visible()
+
+
 def test_a_stretch_is_played_to_its_end(listen: Page) -> None:
     rate = 16_000
     give(listen, "short.wav", encode(0.1 * np.sin(np.arange(rate // 2)), rate, subtype="PCM_16"))
@@ -229,12 +241,36 @@ def test_what_cannot_be_heard_is_said_in_words(
 ) -> None:
     give(listen, "odd.wav", content)
     expect(listen.get_by_role("alert")).to_contain_text(words)
+    # The same again would be refused again.
+    expect(listen.get_by_role("alert")).to_contain_text("odd.wav")
+    expect(listen.get_by_role("button", name="Try again")).to_have_count(0)
     # The browser's console tells of every refusal.
     assert [fault for fault in faults if str(status) in fault] == faults
     faults.clear()
     listen.get_by_role("button", name="siren", exact=True).click()
     expect(listen.locator(".verdict")).to_be_visible()
     expect(listen.get_by_role("alert")).to_have_count(0)
+
+
+def test_one_goes_on_with_a_sound_to_its_like_and_to_teaching_it(listen: Page, site: Site) -> None:
+    give(listen, "night.wav", clip("siren"))
+    listen.get_by_role("button", name="Find more like this").click()
+    expect(listen.get_by_role("heading", name="Search", exact=True)).to_be_visible()
+    expect(listen.get_by_role("heading", name=re.compile("Like night.wav|Nothing"))).to_be_visible()
+    listen.goto(f"{site.url}/#/listen")
+    listen.get_by_role("button", name="Teach what it is").click()
+    expect(listen.locator(".staged")).to_contain_text("1 clip")
+    listen.locator(".chips").get_by_text("siren").click()
+    expect(listen.get_by_role("button", name="Teach 1 clip as siren")).to_be_visible()
+    # What was left there is not there again, and our own sketches are nothing to learn from.
+    listen.goto(f"{site.url}/#/listen")
+    listen.get_by_role("button", name="siren", exact=True).click()
+    expect(listen.locator(".sound .name")).to_have_text("our siren")
+    expect(listen.locator(".verdict")).to_be_visible()
+    expect(listen.get_by_role("button", name="Teach what it is")).to_have_count(0)
+    listen.goto(f"{site.url}/#/train")
+    expect(listen.get_by_role("heading", name="Teach it")).to_be_visible()
+    expect(listen.locator(".staged")).to_have_count(0)
 
 
 def test_a_name_is_never_more_than_text(listen: Page) -> None:

@@ -230,13 +230,11 @@ def test_a_version_hears_along_and_stops_again(models: Page, site: Site) -> None
     dialog.get_by_role("button", name="Hear along").click()
     expect(dialog).to_be_hidden()
     section = models.locator(".shadow")
-    expect(section).to_contain_text(f"{GOOD} hears 10% of what {before} hears")
+    expect(section).to_contain_text(f"{GOOD} hears 100% of what {before} hears")
+    expect(section).to_contain_text("“is it as sure?”.")
     expect(section).to_contain_text("5000 to go until it is promoted")
     expect(line(models, GOOD)).to_contain_text("hears along")
 
-    # All of the traffic, so that it need not be waited for.
-    wish = {"reason": "all of it", "share": 1, "needed": 5000}
-    ask(site, f"/models/{GOOD}/shadow", wish)
     deadline = time.monotonic() + PATIENCE_MS / 1000
     while not ask(site, "/models")["shadow"]["compared"]:
         assert time.monotonic() < deadline

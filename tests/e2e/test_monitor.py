@@ -8,6 +8,7 @@ import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import tour
@@ -20,14 +21,34 @@ from onemachine import until
 from past import make_past
 from playwright.sync_api import expect
 
+from predict.schemas.alerts import ALERT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
 pytest_plugins = ["browser_fixtures"]
 
 expect.set_options(timeout=PATIENCE_MS)
+
+
+# The colours that are painted in a canvas, fully.
+COLOURS = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const found = new Set();
+  for (let n = 0; n < data.length; n += 4) {
+    if (data[n + 3] === 255) found.add(`rgb(${data.slice(n, n + 3).join(", ")})`);
+  }
+  return [...found];
+}"""
+RESOLVED = """(name) => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(${name})`;
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,8 +120,9 @@ def test_the_latest_predictions_can_be_kept_as_csv(monitor: Page, site: Site) ->
     found = monitor.request.get(f"{site.url}/metrics").json()["recent"]
 
     def kept() -> list[dict[str, str]]:
+        latest = monitor.get_by_role("region", name="The latest predictions").first
         with monitor.expect_download() as download:
-            monitor.get_by_role("button", name="Download as CSV").click()
+            latest.get_by_role("button", name="Download as CSV").click()
         name = download.value.suggested_filename
         assert re.fullmatch(r"earshot-predictions-[\dT-]+\.csv", name)
         with Path(download.value.path()).open(newline="") as file:
@@ -137,6 +159,63 @@ def test_an_alert_can_be_listened_to_and_tried(monitor: Page) -> None:
     expect(monitor.get_by_text("Sent.", exact=True)).to_be_visible()
     expect(monitor.get_by_text("This is a test, nothing was heard.")).to_be_visible()
     expect(raised).to_have_count(1)
+
+
+def test_of_many_alerts_one_finds_those_of_a_label_and_a_site(page: Page, site: Site) -> None:
+    asked: list[dict[str, list[str]]] = []
+
+    def many(route: Route) -> None:
+        wish = parse_qs(urlsplit(route.request.url).query)
+        asked.append(wish)
+        start = int(wish.get("cursor", ["0"])[0])
+        alert = {**ALERT, "label": wish.get("label", ["gunshot"])[0], "clip": None}
+        rows = [{**alert, "alert": f"{n:016x}"} for n in range(start, min(start + 100, 250))]
+        more = str(start + 100) if start < 200 else None
+        route.fulfill(json={"alerts": rows, "next": more})
+
+    page.route("**/alerts?*", many)
+    page.goto(f"{site.url}/#/monitor")
+    raised = page.locator(".raised > li")
+    expect(raised).to_have_count(100)
+    page.get_by_role("button", name="Earlier ones").click()
+    expect(raised).to_have_count(200)
+    page.get_by_role("button", name="Earlier ones").click()
+    expect(raised).to_have_count(250)
+    expect(page.get_by_role("button", name="Earlier ones")).to_have_count(0)
+    alerts = page.get_by_role("region", name="Alerts", exact=True)
+    with page.expect_download() as download:
+        alerts.get_by_role("button", name="Download as CSV").click()
+    assert download.value.suggested_filename == "earshot-alerts-2026-11-21T10-15-01.csv"
+    with Path(download.value.path()).open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert (len(kept), kept[0]["site"], kept[0]["clip"]) == (250, "ridge", "")
+    which = page.get_by_role("form", name="Which alerts")
+    which.get_by_label("Label").select_option("explosion")
+    expect(raised).to_have_count(100)
+    expect(raised.first).to_contain_text("explosion")
+    which.get_by_label("Site").fill("ridge")
+    with page.expect_request(re.compile(r"/alerts\?.*site=ridge")):
+        which.get_by_label("Site").press("Enter")
+    assert asked[-1]["label"] == ["explosion"]
+    # What is told at a glance is told of all.
+    assert any("label" not in wish for wish in asked)
+
+
+def test_a_line_of_one_day_is_seen(page: Page, site: Site) -> None:
+    def one_day(route: Route) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        today = {**found["by_day"][0], "uncertain": 7, "refused": 3, "failed": 1}
+        route.fulfill(response=answer, json={**found, "by_day": [today]})
+
+    page.route("**/metrics", one_day)
+    page.goto(f"{site.url}/#/monitor")
+    canvas = chart(page, "Without a sure answer, by day (UTC)").locator("canvas")
+    expect(canvas).to_be_visible()
+    colours = canvas.evaluate(COLOURS)
+    for name in ("--warn", "--tone-5", "--bad"):
+        wanted = page.evaluate(RESOLVED, name)
+        assert wanted in colours, name
 
 
 def test_the_loop_says_whether_somebody_should_look(monitor: Page, faults: list[str]) -> None:
@@ -226,7 +305,9 @@ def test_sentences_say_what_the_numbers_do(told: Callable[..., str]) -> None:
 def test_a_table_for_spreadsheets_holds_no_formula(page: Page, site: Site) -> None:
     page.goto(site.url)
     row = {"label": "=1+1", "request_id": 'a "b", c', "confidence": 0.5}
-    text = page.evaluate("async (row) => (await import('/web/0/latest.js')).csv([row])", row)
+    text = page.evaluate(
+        "async (row) => (await import('/web/0/csv.js')).csv(Object.keys(row), [row])", row
+    )
     (found,) = csv.DictReader(text.splitlines())
     assert (found["label"], found["request_id"]) == ("'=1+1", 'a "b", c')
 
@@ -256,7 +337,7 @@ def test_drift_is_told_site_by_site(monitor: Page, site: Site) -> None:
     expect(row).to_contain_text("another mix of labels")
     few = section.locator("tbody tr", has_text="What is sent to the API")
     expect(few).to_contain_text("too few answers")
-    expect(section).to_contain_text("ridge does not sound any more as what the model was judged by")
+    expect(section).to_contain_text("ridge does not sound as what the model was judged by")
     expect(section).to_contain_text("1 site had fewer than 20 independent answers.")
     row.get_by_role("link", name="Review what was heard").click()
-    expect(monitor).to_have_url(re.compile("#/review"))
+    expect(monitor).to_have_url(re.compile(r"#/review\?site=ridge$"))

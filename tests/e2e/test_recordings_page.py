@@ -115,6 +115,26 @@ def test_the_timeline_has_each_detection_in_its_lane(page: Page, site: Site, hea
     expect(page.locator(".heard .open")).to_contain_text("gunshot")
 
 
+def test_a_mark_far_down_the_list_is_shown_as_well(page: Page, site: Site, heard: str) -> None:
+    def long_night(route: Any) -> None:
+        answer = route.fetch()
+        first = answer.json()["detections"][0]
+        found = [{**first, "start_s": 300 * n, "end_s": 300 * n + 200} for n in range(120)]
+        route.fulfill(
+            response=answer, json={**answer.json(), "detections": found, "duration_s": 36_000}
+        )
+
+    page.route("**/detections", long_night)
+    page.goto(f"{site.url}/#/recordings/{heard}")
+    rows = page.locator(".heard > li")
+    expect(rows).to_have_count(50)
+    box = page.locator(".timeline canvas").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] * 33_100 / 36_000, box["y"] + 15)
+    expect(page.locator(".heard .open")).to_be_in_viewport()
+    drawn(page)
+
+
 def test_one_can_look_closer_and_back(page: Page, site: Site, heard: str) -> None:
     page.goto(f"{site.url}/#/recordings/{heard}")
     window = page.locator(".timeline .window")
@@ -173,12 +193,29 @@ def test_detections_of_all_recordings_are_asked_for_by_label_and_site(
     expect(rows).to_have_count(1)
     assert "label=siren" in page.url
     assert "site=gorge" in page.url
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download as CSV").click()
+    head, row = downloading.value.path().read_text().splitlines()
+    assert head.startswith("at,site,label,peak_confidence")
+    assert ",gorge,siren," in row
     rows.get_by_role("button", name="Listen to siren").click()
     drawn(page)
     rows.get_by_role("link", name=NAME).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(NAME)
     page.goto(f"{site.url}/#/recordings/detections?label=siren&site=nowhere")
     expect(page.get_by_text("Nothing like it was heard")).to_be_visible()
+
+
+def test_who_has_gone_on_is_not_brought_back(page: Page, site: Site) -> None:
+    keep = """async (id) => {
+      (await import("/web/0/links.js")).keep("recordings", [id], { label: "siren" });
+    }"""
+    page.goto(f"{site.url}/#/labels")
+    page.evaluate(keep, "0123456789abcdef")
+    assert page.url.endswith("#/labels")
+    page.evaluate("history.replaceState(null, '', '#/recordings/0123456789abcdef?least=0.5')")
+    page.evaluate(keep, "0123456789abcdef")
+    assert page.url.endswith("#/recordings/0123456789abcdef?label=siren")
 
 
 def test_what_is_refused_says_why(page: Page, site: Site) -> None:

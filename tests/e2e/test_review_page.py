@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -224,7 +225,7 @@ def test_what_cannot_be_heard_any_more_can_only_be_rejected(
         ({"reason": "uncertain", "margin": 0.4, "novelty": 0.9}, "not sure enough"),
         ({"reason": "novel", "margin": 0.9, "novelty": 1.4}, "never heard the like"),
         ({"reason": "disagreement", "margin": 0.9, "novelty": 0.4}, "Two models hear different"),
-        ({"reason": "drift", "margin": 0.9, "novelty": 0}, "ridge does not sound as it used to"),
+        ({"reason": "drift", "margin": 0.9, "novelty": 0}, "ridge does not sound as what"),
     ],
 )
 def test_why_it_is_asked_is_said_in_words(
@@ -275,6 +276,22 @@ def test_one_can_look_at_what_waits_of_one_site(page: Page, site: Site, asked: l
     page.get_by_role("link", name="All that waits").click()
     expect(page.locator(".stage-card")).to_be_visible()
     assert asked
+
+
+def test_one_can_look_at_what_was_guessed_to_be_a_label(
+    page: Page, site: Site, asked: list[str]
+) -> None:
+    page.goto(f"{site.url}/#/review?site=ridge")
+    expect(page.locator(".stage-card")).to_be_visible()
+    shown = page.locator(".guess h2 .label").inner_text()
+    guessed = {one["doubt"]["label"] for one in ask(site, "/review?site=ridge")["reviews"]}
+    label = max(guessed - {shown})
+    page.get_by_label("Guessed to be").select_option(label)
+    expect(page.locator("main")).to_contain_text(f"was guessed to be {label} from ridge")
+    expect(page.locator(".guess h2")).to_contain_text(f"guess: {label}")
+    assert re.search(f"site=ridge&label={label}$", page.url)
+    page.get_by_label("Guessed to be").select_option("anything")
+    expect(page.locator("main")).to_contain_text("Only what comes from ridge")
 
 
 def test_when_all_is_said_nothing_waits_and_the_last_can_come_back(

@@ -59,6 +59,13 @@ def test_a_dropped_sound_finds_its_like_which_becomes_a_sample(
     row.get_by_role("button", name="Listen to gunshot").click()
     row.get_by_role("group", name="What is it?").get_by_role("button", name="gunshot").click()
     expect(row.get_by_role("status")).to_contain_text("taught as gunshot")
+    # It stays told when the row is closed, and when another is opened.
+    row.get_by_role("button", name="Listen to gunshot").click()
+    expect(row.locator(".badge")).to_have_text("taught as gunshot")
+    # And where another search finds it again.
+    rows.first.get_by_role("link", name="More like this").click()
+    expect(page.get_by_role("heading", name="Like this stretch")).to_be_visible()
+    expect(row.locator(".badge")).to_have_text("taught as gunshot")
 
     def taught() -> Any:
         return ask(site, "/samples")["labels"].get("gunshot")
@@ -95,6 +102,51 @@ def test_what_is_asked_about_in_review_is_answered_here(page: Page, site: Site, 
     after = ask(site, "/review")
     assert sum(after["reviewed"].values()) == sum(before["reviewed"].values()) + 1
     assert asked["review"] not in [one["review"] for one in after["reviews"]]
+
+
+def test_where_labels_are_open_what_is_found_can_have_a_new_one(
+    page: Page, site: Site, heard: str, faults: list[str]
+) -> None:
+    def opened(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "open_labels": True})
+
+    page.route("**/samples", opened)
+    page.goto(f"{site.url}/#/search?recording={heard}&start_s=8")
+    row = (
+        page.get_by_role("list", name="Matches")
+        .get_by_role("listitem")
+        .filter(has_text="20\u201324 s")
+    )
+    row.get_by_role("button", name="Listen to").click()
+    row.get_by_label("Another label").fill("barn owl")
+    row.get_by_role("button", name="It is this").click()
+    # This application's are not: the API has the last word, and it is told here.
+    expect(row.get_by_role("alert")).to_contain_text("'barn owl' is not a label of surveillance")
+    expect(row.locator(".badge")).to_have_count(0)
+    assert [fault for fault in faults if "422" not in fault] == []
+    faults.clear()
+
+
+def test_much_that_is_found_is_shown_by_and_by(page: Page, site: Site, heard: str) -> None:
+    def many(route: Any) -> None:
+        answer = route.fetch()
+        first, found = answer.json()["matches"][0], answer.json()
+        matches = [{**first, "start_s": n, "end_s": n + 4} for n in range(50)]
+        route.fulfill(response=answer, json={**found, "matches": matches})
+
+    page.route("**/search?*", many)
+    page.goto(f"{site.url}/#/search?recording={heard}&start_s=8")
+    rows = page.get_by_role("list", name="Matches").get_by_role("listitem")
+    expect(rows).to_have_count(20)
+    page.get_by_role("button", name="Show 20 more of 30").click()
+    page.get_by_role("button", name="Show 10 more of 10").click()
+    expect(rows).to_have_count(50)
+
+
+def test_an_empty_page_says_what_is_searched(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/#/search")
+    expect(page.locator(".empty")).to_contain_text("Searched are the stretches of all recordings")
 
 
 def test_what_cannot_be_searched_by_is_told(

@@ -16,7 +16,8 @@ from deployed import Deployed
 from earshot.errors import RetrainInProgress
 from earshot.recording import Sample, now
 from earshot.runs import PROMOTED
-from earshot.services.sweep import LEFTOVER_S, PATIENCE_S, RECOUNT_S
+from earshot.services.supervision import PATIENCE_S
+from earshot.services.sweep import LEFTOVER_S, RECOUNT_S
 from earshot.sweeps import SweepReport
 
 from infra.local import endpoint

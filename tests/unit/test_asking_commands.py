@@ -19,6 +19,7 @@ from shell import Shell, problem
 
 from infra.local.sounds.surveillance import SOUNDS
 from predict.schemas.lessons import PROJECTION, REVIEWS
+from predict.schemas.metrics import EXAMPLE
 
 # --- predict -----------------------------------------------------------------------------------
 
@@ -109,6 +110,17 @@ def test_what_it_shows_is_what_the_api_answers(
     words = earshot(*command)
     assert (words.code, words.err) == (0, "")
     assert words.out.strip()
+
+
+def test_metrics_say_which_sites_drift(earshot: Shell) -> None:
+    few = {**EXAMPLE["drift"]["sites"][0], "site": "creek", "state": "too_few", "all": None}
+    drift = {**EXAMPLE["drift"], "sites": [*EXAMPLE["drift"]["sites"], few]}
+    earshot.answers(lambda _: httpx2.Response(200, json={**EXAMPLE, "drift": drift}))
+    lines = earshot("metrics").out.splitlines()
+    (drifting,) = (line for line in lines if "ridge" in line)
+    assert all(word in drifting for word in ("drifting", "2026-11-19T00:03:58", "87%", "0.0002"))
+    (other,) = (line for line in lines if "creek" in line)
+    assert "too few" in other
 
 
 def test_refused_samples_are_shown_with_their_reasons(

@@ -27,9 +27,17 @@ def test_help_names_every_command_and_every_exit_status(earshot: Shell) -> None:
 
 @pytest.mark.parametrize("command", [*cli.OWN, "train", "evaluate", "figures"])
 def test_every_command_has_json(earshot: Shell, command: str) -> None:
-    below = dict.fromkeys(("alerts", "models", "token", "dlq"), "list") | {"config": "show"}
+    lists = dict.fromkeys(("alerts", "models", "recordings", "token", "dlq"), "list")
+    below = lists | {"config": "show"}
     arguments = [command, below[command]] if command in below else [command]
     assert "--json" in earshot(*arguments, "--help").out
+
+
+@pytest.mark.parametrize("group", ["alerts", "config", "dlq", "models", "recordings", "token"])
+def test_the_help_of_a_group_offers_nothing_that_the_command_itself_does_not(
+    earshot: Shell, group: str
+) -> None:
+    assert "completion" not in earshot(group, "--help").out
 
 
 @pytest.mark.parametrize(
@@ -37,6 +45,7 @@ def test_every_command_has_json(earshot: Shell, command: str) -> None:
     [
         ("stauts",), ("predict",), ("status", "--nonsense"), ("predict", "missing.wav"),
         ("runs", "--wait"), ("predict", "--top-k", "0", "x.wav"),
+        ("search", "--kind", "owls", __file__),
     ],
 )  # fmt: skip
 def test_a_command_line_that_makes_no_sense_ends_with_2(

@@ -232,7 +232,9 @@ class SiteDrift(BaseModel):
     """How a site sounds beside what the model was judged by."""
 
     site: str = Field(description="`/predict` for what was sent to the API.")
-    state: Literal["drifting", "steady", "too_few"]
+    state: Literal["drifting", "steady", "too_few"] = Field(
+        description="What drifts does so until it was calm for as many days as are looked at."
+    )
     units: int = Field(
         description="Independent answers: of recordings one for each label and hour."
     )

@@ -5,8 +5,8 @@ import { Icon } from "./icons.js";
 import { Bars, Decision, Label } from "./parts.js";
 import { isSure } from "./sound.js";
 
-/** `play(from, to)` plays a stretch, where it can be; `why` is a control for the explanation. */
-export function Answer({ prediction, look, explanation = null, play = null, why = null }) {
+/** `play(from, to)` plays a stretch, where it can be; `actions` are what can be done next. */
+export function Answer({ prediction, look, explanation = null, play = null, actions = null }) {
   const { label, confidence, decision, top, probabilities, segments } = prediction;
   const { colour, alert, threshold, description } = look(label);
   const isUncertain = decision === "uncertain";
@@ -31,7 +31,7 @@ export function Answer({ prediction, look, explanation = null, play = null, why 
               <li><${Label} label=${one.label} look=${look} /> <span class="soft">
                 ${stretch(one.start_s, one.end_s)}, ${percent(one.confidence)}</span></li>`)}
           </ul>`}
-        <div class="row">${why}</div>
+        <div class="row">${actions}</div>
         ${explanation && html`<${Why} found=${explanation} />`}
       </section>
       <section class="likely" aria-labelledby="likely">

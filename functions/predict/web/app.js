@@ -3,8 +3,9 @@ import { address, enterToken, get, token } from "./api.js";
 import { announce, html, render, useEffect, useRef, useState } from "./dom.js";
 import { moment, percent } from "./format.js";
 import { Icon } from "./icons.js";
+import { link } from "./links.js";
 import { usePoll } from "./poll.js";
-import { link, PAGES, useRoute } from "./router.js";
+import { PAGES, useRoute } from "./router.js";
 import { restoreTheme, toggleTheme, useTheme } from "./theme.js";
 import { TokenDialog } from "./token.js";
 

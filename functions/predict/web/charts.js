@@ -87,7 +87,8 @@ function options({ width, height, across, series, categories, range, band, show,
     series: [{}, ...series.map(({ label, colour = FIRST, kind = "line", dash }) => ({
       label, dash, stroke: ink(colour), width: kind === "bars" ? 0 : 2, paths: PATHS[kind],
       fill: kind === "bars" ? ink(colour) : undefined,
-      points: { show: kind === "points", size: 7, fill: ink(colour) },
+      // A line of one point is none.
+      points: { show: kind === "points" || across.length === 1, size: 7, fill: ink(colour) },
     }))],
   };
 }

@@ -1,10 +1,10 @@
 // Detections as a list: when, what, how surely, and each one's clip to listen to on demand.
 import { Clip } from "./clip.js";
-import { html, useState } from "./dom.js";
-import { count, percent, seconds, words } from "./format.js";
+import { html, useEffect, useRef, useState } from "./dom.js";
+import { percent, seconds, words } from "./format.js";
 import { Icon } from "./icons.js";
 import { Label } from "./parts.js";
-import { link } from "./router.js";
+import { link } from "./links.js";
 
 const AT_ONCE = 50;
 
@@ -14,20 +14,27 @@ const AT_ONCE = 50;
  */
 export function DetectionList({ rows, look, open, toggle, name }) {
   const [most, setMost] = useState(AT_ONCE);
+  // What was chosen elsewhere, on a timeline, is shown as well.
+  const shown = Math.max(most, 1 + rows.findIndex((row) => row.key === open));
   return html`
     <ul class=${rows.some((row) => row.about) ? "heard placed" : "heard"} aria-label=${name}>
-      ${rows.slice(0, most).map((row) => html`<${Row} key=${row.key} row=${row} look=${look}
+      ${rows.slice(0, shown).map((row) => html`<${Row} key=${row.key} row=${row} look=${look}
         isOpen=${row.key === open} toggle=${toggle} />`)}
     </ul>
-    ${rows.length > most && html`<p><button class="quiet" onClick=${() => setMost(most + AT_ONCE)}>
-      Show ${count(Math.min(AT_ONCE, rows.length - most), "more", "more")} of ${(rows.length - most).toLocaleString()}</button></p>`}`;
+    ${rows.length > shown && html`<${More} hidden=${rows.length - shown} step=${AT_ONCE} show=${() => setMost(shown + AT_ONCE)} />`}`;
 }
+
+/** Shows the next of those that are `hidden`. */
+export const More = ({ hidden, step, show }) => html`
+  <p><button class="quiet" onClick=${show}>Show ${Math.min(step, hidden).toLocaleString()} more of ${hidden.toLocaleString()}</button></p>`;
 
 function Row({ row, look, isOpen, toggle }) {
   const { detection: one, when, clip, about, key } = row;
   const threshold = look(one.label).threshold ?? 0;
+  const line = useRef(null);
+  useEffect(() => { if (isOpen) line.current.scrollIntoView({ block: "nearest" }); }, [isOpen]);
   return html`
-    <li class=${isOpen ? "open" : ""}>
+    <li ref=${line} class=${isOpen ? "open" : ""}>
       <div class="heard-row">
         ${clip ? html`<button class="bare" aria-expanded=${isOpen} onClick=${() => toggle(isOpen ? null : key)}
             aria-label=${`Listen to ${words(one.label)}, ${when}`}><${Icon} name=${isOpen ? "stop" : "play"} size=${16} /></button>`

@@ -2,7 +2,7 @@
 import { html } from "./dom.js";
 import { count, moment, percent, words } from "./format.js";
 import { Label } from "./parts.js";
-import { link } from "./router.js";
+import { link } from "./links.js";
 
 // What is sent to the API is of no site.
 const ASKED = "/predict";
@@ -21,12 +21,14 @@ export function Drift({ drift, look }) {
           <div class="scroll" tabindex="0" role="region" aria-label="Drift by site">
             <table class="small drift">
               <thead><tr><th scope="col">Site</th><th scope="col">State</th><th scope="col">Answers</th>
-                <th scope="col">More novel</th><th scope="col">By chance</th><th scope="col">Uncertain</th><th scope="col">Labels</th></tr></thead>
+                <th scope="col">More novel</th><th scope="col">Surer</th><th scope="col">By chance</th><th scope="col">Uncertain</th><th scope="col">Labels</th></tr></thead>
               <tbody>${sites.map((one) => html`<${Site} key=${one.site} one=${one} look=${look} />`)}</tbody>
             </table>
           </div>
-          <p class="small soft">More novel: how often an answer is further from what was learnt than that to a held-out clip of the same
-            label; 50% is no shift. By chance: the probability of so much difference if nothing has changed.</p>`}
+          <p class="small soft">More novel, surer: how often a sound is further from what was learnt, and answered with more confidence,
+            than a held-out clip of the same label; 50% is no shift, and less is the opposite. By chance: the probability of so much
+            difference if nothing has changed. A site drifts until it was calm for as many days as are looked at; one that never was
+            like the training data does so from its first day.</p>`}
       </div>
     </section>`;
 }
@@ -38,9 +40,10 @@ function Site({ one, look }) {
       <th scope="row">${placed(one.site)}</th>
       <td><span class=${`badge ${one.state === "drifting" ? "uncertain" : one.state === "steady" ? "accepted" : ""}`}>${STATES[one.state]}</span>
         ${one.since && html`<br /><span class="soft">since ${moment(one.since)}</span>`}
-        ${one.state === "drifting" && one.site !== ASKED && html`<br /><a href=${link("review")}>Review what was heard</a>`}</td>
+        ${one.state === "drifting" && one.site !== ASKED && html`<br /><a href=${link("review", [], { site: one.site })}>Review what was heard</a>`}</td>
       <td class="number">${one.units.toLocaleString()}</td>
       <td class="number">${all?.more_novel == null ? "–" : percent(all.more_novel, 0)}</td>
+      <td class="number">${all?.surer == null ? "–" : percent(all.surer, 0)}</td>
       <td class="number">${all?.p == null ? "–" : percent(all.p)}</td>
       <td class="number">${percent(one.uncertain, 0)} <span class="soft">of ${percent(one.reference_uncertain, 0)}</span></td>
       <td>${one.drifting.map((label) => html`<${Label} key=${label} label=${label} look=${look} plain /> `)}
@@ -56,7 +59,7 @@ export function inWords(drift) {
   const of = (state) => drift.sites.filter((one) => one.state === state);
   const [drifting, steady, few] = [of("drifting"), of("steady"), of("too_few")];
   const found = drifting.length
-    ? `${drifting.map((one) => placed(one.site)).join(", ")} ${drifting.length > 1 ? "do" : "does"} not sound any more as what the model was judged by.`
+    ? `${drifting.map((one) => placed(one.site)).join(", ")} ${drifting.length > 1 ? "do" : "does"} not sound as what the model was judged by.`
     : steady.length ? `${count(steady.length, "site")} sound${steady.length > 1 ? "" : "s"} as what the model was judged by.` : "";
   const waiting = few.length ? ` ${count(few.length, "site")} had fewer than ${drift.min_units} independent answers.` : "";
   const asked = `Looked at ${moment(drift.at)}; when nothing changes, an alarm is raised on ${percent(drift.false_alarms, 0)} of days at most.`;

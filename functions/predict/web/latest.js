@@ -1,5 +1,6 @@
 // The latest predictions one by one, to read and to keep as a file.
-import { html, save } from "./dom.js";
+import { Download } from "./csv.js";
+import { html } from "./dom.js";
 import { count, exactly, seconds } from "./format.js";
 import { Decision, Label } from "./parts.js";
 import { ms } from "./told.js";
@@ -10,7 +11,7 @@ export function Latest({ recent, look }) {
   return html`
     <section class="stack tight wide" aria-labelledby="latest">
       <div class="row"><h2 id="latest">The latest predictions</h2>
-        ${recent.length > 0 && html`<button class="quiet grow-left" onClick=${() => save(nameOf(recent), new Blob([csv(recent)], { type: "text/csv" }))}>Download as CSV</button>`}</div>
+        ${recent.length > 0 && html`<${Download} what="predictions" columns=${COLUMNS} rows=${recent} at=${recent[0].timestamp} />`}</div>
       ${!recent.length ? html`<p class="soft">None in the last 24 hours.</p>` : html`
         <div class="card scroll latest" tabindex="0" role="region" aria-labelledby="latest">
           <table>
@@ -32,15 +33,3 @@ export function Latest({ recent, look }) {
           each with its request's number.</p>`}
     </section>`;
 }
-
-/** RFC 4180, times in UTC. Spreadsheets take what begins like a formula for one: it is quoted for them, too. */
-export function csv(recent) {
-  const cell = (value) => {
-    const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return [COLUMNS, ...recent.map((one) => COLUMNS.map((name) => one[name]))]
-    .map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-}
-
-const nameOf = ([latest]) => `earshot-predictions-${latest.timestamp.slice(0, 19).replaceAll(":", "-")}.csv`;

@@ -1,7 +1,7 @@
 // The state of the loop: what serves, how far the next training is, and what was put right.
 import { html } from "./dom.js";
 import { count, moment, percent } from "./format.js";
-import { link } from "./router.js";
+import { link } from "./links.js";
 
 // Sweeps come every five minutes: after six nobody looks after what crashes leave behind.
 const LATE_MS = 30 * 60_000;

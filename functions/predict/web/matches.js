@@ -1,29 +1,42 @@
 // What a search found: how near, what and where, its clip, and the label that a person gives it.
 import { ask, get, post } from "./api.js";
 import { Clip } from "./clip.js";
+import { More } from "./detections.js";
 import { announce, html, useState } from "./dom.js";
 import { fileName, percent, stretch, words } from "./format.js";
 import { Icon } from "./icons.js";
+import { Naming } from "./naming.js";
 import { Label, Trouble } from "./parts.js";
 import { useOnce } from "./poll.js";
-import { link } from "./router.js";
-import { send } from "./sending.js";
+import { link } from "./links.js";
+import { upload } from "./uploads.js";
+
+const AT_ONCE = 20;
+// What was taught in this tab: a later search that finds it again tells so.
+let soFar = {};
 
 /** `matches` as POST /search has them; `classes` as classes.js has them. */
 export function Matches({ matches, classes }) {
   const [open, setOpen] = useState(null);
+  const [most, setMost] = useState(AT_ONCE);
+  const [taught, setTaught] = useState(soFar);
   const samples = useOnce((signal) => get("/samples", { signal }), []);
-  const labels = samples.data?.known_labels ?? [];
+  const teach = (match, label) => {
+    soFar = { ...soFar, [keyOf(match)]: label };
+    setTaught(soFar);
+  };
   return html`
     <ul class="heard found" aria-label="Matches">
-      ${matches.map((match) => html`<${Row} key=${keyOf(match)} match=${match} look=${classes.look} labels=${labels}
-        isOpen=${open === keyOf(match)} toggle=${setOpen} />`)}
-    </ul>`;
+      ${matches.slice(0, most).map((match) => html`<${Row} key=${keyOf(match)} match=${match} look=${classes.look} samples=${samples.data}
+        isOpen=${open === keyOf(match)} toggle=${setOpen} taught=${taught[keyOf(match)]}
+        teach=${(label) => teach(match, label)} />`)}
+    </ul>
+    ${matches.length > most && html`<${More} hidden=${matches.length - most} step=${AT_ONCE} show=${() => setMost(most + AT_ONCE)} />`}`;
 }
 
 const keyOf = ({ recording, sample, start_s: start }) => `${recording ?? sample} ${start}`;
 
-function Row({ match, look, labels, isOpen, toggle }) {
+function Row({ match, look, samples, isOpen, toggle, taught, teach }) {
   const { similarity, label, clip, confidence } = match;
   const name = `${words(label)}, ${stretch(match.start_s, match.end_s)}`;
   return html`
@@ -37,7 +50,8 @@ function Row({ match, look, labels, isOpen, toggle }) {
             <i class="fill"></i></span>
           <span class="number">${similarity.toFixed(2)}</span></span>
         <span class="what"><${Label} label=${label} look=${look} plain />
-          ${confidence != null && html` <span class="soft small">${percent(confidence, 0)}</span>`}</span>
+          ${confidence != null && html` <span class="soft small">${percent(confidence, 0)}</span>`}
+          ${taught && html` <span class="badge accepted">taught as ${words(taught)}</span>`}</span>
         <span class="where small">${match.recording
           ? html`<a href=${link("recordings", [match.recording])}>${fileName(match.key)}</a> of ${match.site}, ${stretch(match.start_s, match.end_s)}`
           : html`<code>${match.key}</code>`}</span>
@@ -45,7 +59,7 @@ function Row({ match, look, labels, isOpen, toggle }) {
       </div>
       ${isOpen && clip && html`<div class="clip stack tight">
         <${Clip} path=${clip} name=${name} height=${120} look=${look} />
-        <${Say} match=${match} look=${look} labels=${labels} /></div>`}
+        <${Say} match=${match} look=${look} samples=${samples} taught=${taught} teach=${teach} /></div>`}
     </li>`;
 }
 
@@ -53,29 +67,31 @@ function Row({ match, look, labels, isOpen, toggle }) {
 export const more = ({ recording, sample, start_s: start }) => link("search", [], recording ? { recording, start_s: start } : { sample });
 
 /** What is it? What a person says makes it a sample. */
-function Say({ match, look, labels }) {
-  const [said, setSaid] = useState(null);
-  const [problem, setProblem] = useState(null);
+function Say({ match, look, samples, taught, teach }) {
+  const [state, setState] = useState({});
+  const labels = samples?.known_labels ?? [];
   async function say(label) {
-    setProblem(null);
+    setState({ busy: true });
     try {
-      await teach(match, label);
-      setSaid(label);
+      await tell(match, label);
+      setState({});
+      teach(label);
       announce(`It is taught as ${words(label)}.`);
-    } catch (failure) {
-      setProblem(failure);
+    } catch (problem) {
+      setState({ problem });
     }
   }
-  if (said) return html`<p role="status">It is taught as <${Label} label=${said} look=${look} plain />.</p>`;
+  if (taught) return html`<p role="status">It is taught as <${Label} label=${taught} look=${look} plain />.</p>`;
   return html`
     <div class="row" role="group" aria-label="What is it?"><span class="soft small">What is it?</span>
-      ${labels.map((label) => html`<button key=${label} class="chip" onClick=${() => say(label)}>
-        <${Label} label=${label} look=${look} plain /></button>`)}</div>
-    ${problem && html`<${Trouble} problem=${problem} />`}`;
+      ${labels.map((label) => html`<button key=${label} class="chip" disabled=${state.busy} onClick=${() => say(label)}>
+        <${Label} label=${label} look=${look} plain /></button>`)}
+      <${Naming} rest=${[]} isOpen=${samples?.open_labels} disabled=${state.busy} say=${say} /></div>
+    ${state.problem && html`<${Trouble} problem=${state.problem} />`}`;
 }
 
 /** What is asked about in review is answered there; of anything else the clip becomes a sample. */
-async function teach(match, label) {
+async function tell(match, label) {
   if (match.review) {
     const isGuess = label === match.label;
     await post(`/review/${match.review}`, isGuess ? { verdict: "confirm" } : { verdict: "correct", label });
@@ -83,5 +99,6 @@ async function teach(match, label) {
   }
   const answer = await ask(match.clip);
   const type = answer.headers.get("content-type");
-  send([new File([await answer.blob()], fileName(match.clip), { type })], { label, recording: match.recording });
+  const clip = new File([await answer.blob()], fileName(match.clip), { type });
+  await upload(clip, { kind: "sample", label, recording: match.recording });
 }

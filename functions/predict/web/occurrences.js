@@ -1,14 +1,16 @@
 // Detections of all recordings, by the time that they were heard.
 import { get, withQuery } from "./api.js";
+import { Download } from "./csv.js";
 import { DetectionList, Least } from "./detections.js";
 import { html, useEffect, useRef, useState } from "./dom.js";
 import { count, exactly, fileName, words } from "./format.js";
 import { Empty, Trouble, Waiting } from "./parts.js";
-import { link } from "./router.js";
+import { keep, link } from "./links.js";
 
 const SPANS = { 1: "the last day", 7: "the last week", 30: "the last 30 days", 364: "the last 52 weeks" };
 const DAY_MS = 86_400_000;
 const AT_ONCE = 50;
+const COLUMNS = ["at", "site", "label", "peak_confidence", "mean_confidence", "start_s", "end_s", "started_at", "recording", "key", "clip", "model_version"];
 const SETTLE_MS = 250;
 
 export function Occurrences({ query, classes }) {
@@ -20,7 +22,7 @@ export function Occurrences({ query, classes }) {
   const change = (what) => setWish({ ...wish, ...what });
   useEffect(() => {
     const kept = { ...wish, days: wish.days === "30" ? null : wish.days, least: wish.least || null };
-    history.replaceState(null, "", link("recordings", ["detections"], kept));
+    keep("recordings", ["detections"], kept);
   }, [wish]);
   const labels = classes.data?.classes.map((one) => one.label) ?? [];
   if (wish.label && !labels.includes(wish.label)) labels.push(wish.label);
@@ -47,8 +49,9 @@ export function Occurrences({ query, classes }) {
     ${!found && !problem && html`<${Waiting} />`}
     ${found && !rows.length && !found.next && html`<${Empty}>Nothing like it was heard in ${SPANS[wish.days]}.<//>`}
     ${rows.length > 0 && html`
-      <p class="soft small">${found.next ? `The latest ${count(rows.length, "detection")}.`
-        : `${count(rows.length, "detection")}, the latest first.`}</p>
+      <div class="row"><span class="soft small">${found.next ? `The latest ${count(rows.length, "detection")}.`
+        : `${count(rows.length, "detection")}, the latest first.`}</span>
+        <${Download} what="detections" columns=${COLUMNS} rows=${found.those} at=${found.those[0].at} /></div>
       <${DetectionList} rows=${rows} look=${classes.look} open=${open} toggle=${setOpen} name="Detections of all recordings" />`}
     ${found?.next && html`<p><button disabled=${busy} onClick=${more}>${rows.length ? "Earlier ones" : "None among the latest: look further back"}</button></p>`}`;
 }

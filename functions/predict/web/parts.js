@@ -4,18 +4,21 @@ import { html } from "./dom.js";
 import { percent, words } from "./format.js";
 import { Icon } from "./icons.js";
 
-/** What went wrong, in words, with what can be done about it. */
-export function Trouble({ problem, again }) {
+// What was sent is at fault: the same again is refused again.
+const OF_CONTENT = [413, 415, 422];
+
+/** What went wrong, in words, with what can be done about it; `about` is what it went wrong with. */
+export function Trouble({ problem, again, about = null }) {
   const wantsToken = problem.status === 401 || problem.status === 403;
   const enter = async () => { if (await enterToken(problem)) again?.(); };
   return html`
     <div class="trouble" role="alert">
       <${Icon} name="alert" />
       <div class="stack tight">
-        <p>${problem.message}</p>
+        <p>${about && html`<b>${about}.</b> `}${problem.message}</p>
         <p class="row">
           ${wantsToken && html`<button onClick=${enter}>Enter a token</button>`}
-          ${again && !wantsToken && html`<button onClick=${again}>Try again</button>`}
+          ${again && !wantsToken && !OF_CONTENT.includes(problem.status) && html`<button onClick=${again}>Try again</button>`}
           ${problem.members?.request_id && html`<span class="soft small">request ${problem.members.request_id}</span>`}
         </p>
       </div>

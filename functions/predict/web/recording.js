@@ -6,7 +6,7 @@ import { bytes, count, fileName, moment, percent, seconds, stretch } from "./for
 import { PageHead, Trouble, Waiting } from "./parts.js";
 import { useOnce, usePoll } from "./poll.js";
 import { Progress } from "./recordings.js";
-import { link } from "./router.js";
+import { keep, link } from "./links.js";
 import { time, Timeline } from "./timeline.js";
 
 // What the API calls a format, what its readers do, and how its files end.
@@ -90,7 +90,7 @@ function Heard({ one, found, query, look }) {
   const change = (what) => setFilter({ ...filter, ...what });
   // The address keeps what is looked for, so that it can be passed on.
   useEffect(() => {
-    history.replaceState(null, "", link("recordings", [one.recording], { label: chosen.join(","), least: least || null }));
+    keep("recordings", [one.recording], { label: chosen.join(","), least: least || null });
   }, [chosen, least]);
 
   const wanted = useMemo(() => found.detections.filter(

@@ -1,12 +1,12 @@
 // Field recordings: all of them by site, and how more come in.
-import { get, withQuery } from "./api.js";
+import { withQuery } from "./api.js";
 import { html, useEffect, useState } from "./dom.js";
 import { bytes, count, fileName, moment, percent, seconds } from "./format.js";
 import { Icon } from "./icons.js";
 import { KINDS, useDropping } from "./intake.js";
+import { usePaged } from "./paged.js";
 import { Empty, Label, Trouble, Waiting } from "./parts.js";
-import { usePoll } from "./poll.js";
-import { link } from "./router.js";
+import { link } from "./links.js";
 import { forgetSent, isGoing, isLost, send, SENDING, sendAgain, stopSending, useSending } from "./sending.js";
 
 const AT_ONCE = 50;
@@ -16,35 +16,14 @@ const STATES = { received: "waits", analysing: "is heard", analysed: "heard", re
 /** `site` is the only one to show, if any. */
 export function List({ site, look }) {
   const path = (cursor) => withQuery("/recordings", { site, limit: AT_ONCE, cursor });
-  const { data, problem, again } = usePoll((signal) => get(path(), { signal }), [site]);
-  const [older, setOlder] = useState({ recordings: [], next: undefined });
-  const [trouble, setTrouble] = useState(null);
-  const [isAsking, setIsAsking] = useState(false);
-  const next = older.next === undefined ? data?.next : older.next;
-
-  async function more() {
-    setIsAsking(true);
-    try {
-      const page = await get(path(next));
-      setTrouble(null);
-      // The latest as well: what newer ones push off the first page stays in the list.
-      setOlder({ recordings: [...all, ...page.recordings], next: page.next });
-    } catch (failure) {
-      setTrouble(failure);
-    }
-    setIsAsking(false);
-  }
-
-  const latest = data?.recordings ?? [];
-  const known = new Set(latest.map((one) => one.recording));
-  const all = [...latest, ...older.recordings.filter((one) => !known.has(one.recording))];
+  const { all, first, next, problem, trouble, isAsking, again, more } = usePaged(path, "recordings", "recording");
   const sites = Map.groupBy(all, (one) => one.site);
   return html`
     <${Intake} sites=${[...sites.keys()]} site=${site} arrived=${again} />
     ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
-    ${!data && !problem && html`<${Waiting} />`}
+    ${!first && !problem && html`<${Waiting} />`}
     ${site && html`<p class="row"><span>Only <b>${site}</b></span> <a href=${link("recordings")}>All sites</a></p>`}
-    ${data && !all.length && html`<${Empty}>There is no recording ${site ? `of ${site}` : "yet"}. Choose files above, or have
+    ${first && !all.length && html`<${Empty}>There is no recording ${site ? `of ${site}` : "yet"}. Choose files above, or have
       recorders put theirs into the recordings bucket, below <code>recordings/<i>site</i>/</code>.<//>`}
     ${[...sites].map(([name, those]) => html`<${Site} key=${name} name=${name} those=${those} look=${look} isOnly=${Boolean(site)} />`)}
     ${trouble && html`<${Trouble} problem=${trouble} again=${more} />`}
@@ -59,7 +38,8 @@ function Site({ name, those, look, isOnly }) {
       <div class="row"><h2>${isOnly ? name : html`<a href=${link("recordings", [], { site: name })}>${name}</a>`}</h2>
         <span class="soft small">${count(those.length, "recording")}${heard < those.length ? `, ${heard} heard` : ""}${
           length ? `, ${seconds(length)} in all` : ""}</span>
-        <a class="small grow-left" href=${link("recordings", ["detections"], { site: name })}>Detections here</a></div>
+        <span class="row small grow-left"><a href=${link("recordings", ["detections"], { site: name })}>Detections here</a>
+          <a href=${link("review", [], { site: name })}>Review here</a></span></div>
       <ul class="plain">${those.map((one) => html`<${Line} key=${one.recording} one=${one} look=${look} />`)}</ul>
     </section>`;
 }

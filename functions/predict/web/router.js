@@ -32,13 +32,6 @@ export function useRoute() {
   return current;
 }
 
-/** The address of a page, for links: link("recordings", [id], { label }). */
-export function link(page, rest = [], query = {}) {
-  const path = [page, ...rest].map(encodeURIComponent).join("/");
-  const kept = Object.entries(query).filter(([, value]) => value != null && value !== "");
-  return `#/${path}${kept.length ? `?${new URLSearchParams(kept)}` : ""}`;
-}
-
 function decode(part) {
   try {
     return decodeURIComponent(part);

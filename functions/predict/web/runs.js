@@ -6,7 +6,7 @@ import { count, moment, percent, seconds } from "./format.js";
 import { Outlook, Reviews } from "./lessons.js";
 import { Empty, Trouble, Waiting } from "./parts.js";
 import { usePoll } from "./poll.js";
-import { link } from "./router.js";
+import { link } from "./links.js";
 import { Fates } from "./shadow.js";
 
 const STAGES = {

@@ -12,7 +12,7 @@ export function Shadow({ shadow, champion, wish }) {
           <button class="quiet" onClick=${() => wish("stop", version)}>Stop …</button>
           <button onClick=${() => wish("promote", version)}>Promote it now …</button></span></div>
       <p><code>${version}</code> hears ${percent(shadow.share, 0)} of what <code>${champion ?? "the default bundle"}</code> hears, and answers
-        nobody. ${shadow.began_by} began it ${moment(shadow.began_at)}: ${shadow.reason}.</p>
+        nobody. ${shadow.began_by} began it ${moment(shadow.began_at)}: “${shadow.reason}”.</p>
       ${needed > 0 && html`
         <label class="field"><span>${count(Math.min(compared, needed), "comparison")} of ${needed}${left
           ? `; ${left} to go until it is promoted` : "; the next sweep decides"}</span>

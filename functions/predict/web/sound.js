@@ -85,7 +85,7 @@ export function SoundView({
         <span class="soft small">${hertz(rate)}</span>
       </div>
       <div ref=${stage} class="stage" role="slider" tabindex="0" aria-label=${`Position in ${name}`}
-        aria-valuemin="0" aria-valuemax=${duration.toFixed(2)} onPointerDown=${playFrom} onKeyDown=${steer}>
+        aria-valuemin="0" aria-valuemax=${duration.toFixed(2)} onClick=${playFrom} onKeyDown=${steer}>
         ${segments.length > 0 && html`<${Bands} segments=${segments} duration=${duration} look=${look} />`}
         <${Waveform} sound=${sound} width=${width} />
         <${Picture} sound=${sound} width=${width} height=${height} explanation=${explanation} />

@@ -1,7 +1,7 @@
 // How far the reviews are from the next training.
 import { html } from "./dom.js";
 import { count } from "./format.js";
-import { link } from "./router.js";
+import { link } from "./links.js";
 
 /** `reviewed` as GET /review has it, `samples` as GET /samples has it; either may not be there yet. */
 export function Standing({ reviewed, samples }) {

@@ -1,6 +1,7 @@
 // Teach: clips are dropped or chosen, get their label, and go to the bucket.
 import { html, useState } from "./dom.js";
 import { bytes, count, percent, words } from "./format.js";
+import { handed } from "./handover.js";
 import { Icon } from "./icons.js";
 import { KINDS, useDropping } from "./intake.js";
 import { Label } from "./parts.js";
@@ -8,7 +9,7 @@ import { forgetSent, isArchive, isGoing, isLost, send, SENDING, sendAgain, stopS
 
 /** `samples` as GET /samples has it; `look` as classes.js has it. */
 export function Teach({ samples, look }) {
-  const [files, setFiles] = useState([]);
+  const [files, setFiles] = useState(() => handed("train"));
   const [label, setLabel] = useState("");
   const [named, setNamed] = useState("");
   const [recording, setRecording] = useState("");

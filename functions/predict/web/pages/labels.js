@@ -4,7 +4,7 @@ import { useClip } from "../clip.js";
 import { html } from "../dom.js";
 import { percent, words } from "../format.js";
 import { Empty, Label, PageHead, Trouble, Waiting } from "../parts.js";
-import { link } from "../router.js";
+import { link } from "../links.js";
 import { SoundView } from "../sound.js";
 
 export default function Labels() {

@@ -5,6 +5,7 @@ import { useClasses } from "../classes.js";
 import { announce, html, useEffect, useState } from "../dom.js";
 import { bytes as inBytes, percent, words } from "../format.js";
 import { Answer } from "../answer.js";
+import { handOver } from "../handover.js";
 import { Intake } from "../intake.js";
 import { PageHead, Trouble, Waiting } from "../parts.js";
 import { SoundView, usePlayer } from "../sound.js";
@@ -14,7 +15,7 @@ import { TooLarge } from "../too-large.js";
 const MAX_BYTES = 4_400_000;
 const NOTHING = {
   file: null, name: null, sound: null, unseen: null, prediction: null, problem: null, busy: false, explaining: false,
-  isExplained: false,
+  isExplained: false, isOurs: false,
 };
 // What was heard last, or is being heard, is there again when the reader comes back to the page.
 let shown = NOTHING;
@@ -36,9 +37,9 @@ function showing() {
   };
 }
 
-async function take(file, name = file.name) {
+async function take(file, name = file.name, isOurs = false) {
   const showMine = showing();
-  show({ ...NOTHING, file, name, busy: file.size <= MAX_BYTES });
+  show({ ...NOTHING, file, name, isOurs, busy: file.size <= MAX_BYTES });
   if (file.size > MAX_BYTES) {
     announce(`${name} has ${inBytes(file.size)}, which is too much for one call.`);
     return;
@@ -58,7 +59,7 @@ async function takeSample(label) {
   try {
     const answer = await ask(`/classes/${encodeURIComponent(label)}/example`);
     const file = await answer.blob();
-    if (showMine({})) await take(file, `our ${words(label)}`);
+    if (showMine({})) await take(file, `our ${words(label)}`, true);
   } catch (problem) {
     showMine({ ...NOTHING, problem });
   }
@@ -87,7 +88,7 @@ export default function Listen({ query }) {
     if (query.sample) takeSample(query.sample);
   }, [query.sample]);
 
-  const { file, name, sound, prediction, problem, busy } = state;
+  const { file, name, isOurs, sound, prediction, problem, busy } = state;
   const isLarge = file && file.size > MAX_BYTES;
   return html`
     <${PageHead} title="Listen">Give it a sound, and see what is heard in it, when, and how surely.<//>
@@ -99,9 +100,9 @@ export default function Listen({ query }) {
       ${sound && html`<${Heard} key=${name} state=${state} look=${classes.look} />`}
       ${!sound && prediction && html`
         ${state.unseen && html`<p class="soft">${state.unseen} The answer below stands all the same.</p>`}
-        <${Answer} prediction=${prediction} look=${classes.look} />`}
+        <${Answer} prediction=${prediction} look=${classes.look} actions=${html`<${GoOn} ...${state} />`} />`}
       ${busy && html`<${Waiting} what=${`Listening to ${name}`} />`}
-      ${problem && html`<${Trouble} problem=${problem} again=${file && (() => take(file, name))} />`}
+      ${problem && html`<${Trouble} problem=${problem} about=${name} again=${file && (() => take(file, name, isOurs))} />`}
     </div>`;
 }
 
@@ -115,11 +116,20 @@ function Heard({ state, look }) {
       segments=${prediction?.segments ?? []} explanation=${explanation} />
     ${prediction && html`<${Answer} prediction=${prediction} look=${look} explanation=${explanation}
       play=${(from, to) => player.player.play(from, to)}
-      why=${html`
+      actions=${html`
         <button class="quiet" aria-pressed=${Boolean(explanation)} disabled=${explaining}
           onClick=${() => (prediction.explanation ? show({ isExplained: !isExplained }) : explain())}>
           ${explaining ? "Looking for what it hangs on …" : explanation ? "Hide why" : "Show why"}
-        </button>`} />`}`;
+        </button>
+        <${GoOn} ...${state} />`} />`}`;
+}
+
+/** What else can be done with the sound; our own sketches are nothing to learn from. */
+function GoOn({ file, name, isOurs }) {
+  const named = () => [file instanceof File ? file : new File([file], `${name}.wav`, { type: file.type })];
+  return html`
+    <button class="quiet" onClick=${() => handOver("search", named())}>Find more like this</button>
+    ${!isOurs && html`<button class="quiet" onClick=${() => handOver("train", named())}>Teach what it is</button>`}`;
 }
 
 function Hint() {

@@ -8,7 +8,7 @@ import { count, moment, percent } from "../format.js";
 import { Empty, PageHead, Trouble, Waiting } from "../parts.js";
 import { usePoll } from "../poll.js";
 import { PromotionDialog, rollbackOf } from "../promotion.js";
-import { link } from "../router.js";
+import { link } from "../links.js";
 import { PastShadows, Shadow } from "../shadow.js";
 
 export default function Models({ query }) {

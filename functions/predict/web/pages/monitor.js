@@ -11,7 +11,8 @@ import { PageHead, Trouble, Waiting } from "../parts.js";
 import { usePoll } from "../poll.js";
 
 export default function Monitor() {
-  const { look } = useClasses();
+  const classes = useClasses();
+  const { look } = classes;
   const metrics = usePoll(async (signal) => still(await get("/metrics", { signal })), [], { every: 3000 });
   const status = usePoll(async (signal) => still(await get("/status", { signal })), [], { every: 4000 });
   const alerts = useAlerts();
@@ -22,12 +23,12 @@ export default function Monitor() {
     ${!metrics.problem && !metrics.data && html`<${Waiting} />`}
     <div class="stack monitor">
       ${metrics.data && html`
-        <${Glance} metrics=${metrics.data} alerts=${alerts.data && inADay(alerts.data)} />
+        <${Glance} metrics=${metrics.data} alerts=${alerts.first && inADay(alerts.first)} />
         <${OverTime} metrics=${metrics.data} />
         <${Spreads} metrics=${metrics.data} />
         <${WhatCame} metrics=${metrics.data} look=${look} />
         <${Drift} drift=${metrics.data.drift} look=${look} />`}
-      <${Alerts} found=${alerts} look=${look} />
+      <${Alerts} found=${alerts} classes=${classes} />
       ${status.problem && !metrics.problem && html`<${Trouble} problem=${status.problem} again=${status.again} />`}
       ${status.data && html`<${Loop} status=${status.data} />`}
       ${metrics.data && html`<${Latest} recent=${metrics.data.recent} look=${look} />`}

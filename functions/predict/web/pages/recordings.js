@@ -5,7 +5,7 @@ import { Occurrences } from "../occurrences.js";
 import { PageHead } from "../parts.js";
 import { Recording } from "../recording.js";
 import { List } from "../recordings.js";
-import { link } from "../router.js";
+import { link } from "../links.js";
 
 export default function Recordings({ rest: [what], query }) {
   const classes = useClasses();

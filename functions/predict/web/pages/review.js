@@ -4,9 +4,10 @@ import { useClasses } from "../classes.js";
 import { announce, html, useEffect, useRef, useState } from "../dom.js";
 import { count, fileName, stretch, words } from "../format.js";
 import { useJudging } from "../judging.js";
+import { Naming } from "../naming.js";
 import { Bars, Empty, Label, PageHead, Trouble, Waiting } from "../parts.js";
 import { usePoll } from "../poll.js";
-import { link } from "../router.js";
+import { link } from "../links.js";
 import { SoundView, usePlayer } from "../sound.js";
 import { Standing } from "../standing.js";
 
@@ -18,6 +19,10 @@ const CLOSE = 0.2;
 const FAR = 0.8;
 
 export default function Review({ query: { site, label } }) {
+  return html`<${Queue} key=${`${site} ${label}`} site=${site} label=${label} />`;
+}
+
+function Queue({ site, label }) {
   const classes = useClasses();
   const samples = usePoll((signal) => get("/samples", { signal }), [], { every: 3000 });
   const judging = useJudging({ site, label });
@@ -51,16 +56,27 @@ export default function Review({ query: { site, label } }) {
     <${Standing} reviewed=${judging.reviewed} samples=${samples.data} />
     ${problem && html`<${Trouble} problem=${problem} again=${isLost ? judging.again : null} />`}
     ${!judging.reviewed && !problem && html`<${Waiting} />`}
-    ${isEmpty && html`<${Empty}>Nothing waits for you. When <a href=${link("recordings")}>recordings</a> are heard, what is doubtful
-      in them comes here.
+    ${isEmpty && html`<${Empty}>Nothing waits for you${site || label ? " of this kind" : ""}. When <a href=${link("recordings")}>recordings</a>
+      ${" "}are heard, what is doubtful in them comes here.
       ${done.length > 0 && html` <button class="quiet" onClick=${undo}>Take the last one back</button>`}<//>`}
     ${current && html`
       <${Stage} key=${current.review} asked=${current} sound=${judging.sound} labels=${labels} samples=${samples.data}
-        look=${classes.look} settle=${settle} undo=${undo} hasDone=${done.length > 0} playsAtOnce=${playsAtOnce} />
-      <p class="row small after"><span class="soft">${judging.isAll ? `${count(judging.waits, "stretch waits", "stretches wait")}`
-        : `More than ${judging.waits - 1} wait`}</span>
-        <label class="row grow-left"><input type="checkbox" checked=${playsAtOnce}
-          onChange=${({ currentTarget }) => toggle(currentTarget.checked)} /> Play each at once</label></p>`}`;
+        look=${classes.look} settle=${settle} undo=${undo} hasDone=${done.length > 0} playsAtOnce=${playsAtOnce} />`}
+    <div class="row small after">
+      ${current && html`<span class="soft">${judging.isAll ? `${count(judging.waits, "stretch waits", "stretches wait")}`
+        : `More than ${judging.waits - 1} wait`}</span>`}
+      <${Guessed} site=${site} label=${label} labels=${classes.data?.classes.map((one) => one.label) ?? []} />
+      <label class="row grow-left"><input type="checkbox" checked=${playsAtOnce}
+        onChange=${({ currentTarget }) => toggle(currentTarget.checked)} /> Play each at once</label></div>`;
+}
+
+/** Has one look at what was guessed to be a label only. */
+function Guessed({ site, label = "", labels }) {
+  const known = label && !labels.includes(label) ? [...labels, label] : labels;
+  return html`<label class="row"><span class="soft">Guessed to be</span>
+    <select value=${label} onChange=${({ currentTarget }) => { location.hash = link("review", [], { site, label: currentTarget.value }); }}>
+      <option value="">anything</option>${known.map((one) => html`<option key=${one} value=${one}>${words(one)}</option>`)}
+    </select></label>`;
 }
 
 /** The labels to choose from: as they stand while there are keys for all, else the likeliest first. */
@@ -122,7 +138,7 @@ function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, pla
               aria-keyshortcuts=${n + 1} onClick=${() => settle("correct", label)} style=${{ "--c": look(label).colour }}>
               <kbd>${n + 1}</kbd><span>${words(label)}</span>${label === doubt.label && html`<span class="small soft">as guessed</span>`}</button>`)}
           </div>
-          <${Others} rest=${labels.slice(KEYS)} isOpen=${samples?.open_labels} isGone=${isGone} settle=${settle} />
+          <${Naming} rest=${labels.slice(KEYS)} isOpen=${samples?.open_labels} disabled=${isGone} say=${(label) => settle("correct", label)} />
           <p class="row">
             <button class="quiet" aria-keyshortcuts="r" onClick=${() => settle("reject")}><kbd>r</kbd> Reject: nothing to learn</button>
             <button class="quiet" aria-keyshortcuts="u Control+Z" disabled=${!hasDone} onClick=${undo}><kbd>u</kbd> Take the last one back</button>
@@ -133,28 +149,13 @@ function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, pla
     </section>`;
 }
 
-/** Labels without a key, and new ones where the application takes any. */
-function Others({ rest, isOpen, isGone, settle }) {
-  const field = useRef(null);
-  if (!rest.length && !isOpen) return null;
-  const say = (event) => {
-    event.preventDefault();
-    settle("correct", field.current.value.trim());
-  };
-  return html`<form class="row" onSubmit=${say}>
-    ${isOpen ? html`<input ref=${field} required maxlength="64" list="others" placeholder="another label" aria-label="Another label" />
-        <datalist id="others">${rest.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`
-      : html`<select ref=${field} aria-label="Another label">${rest.map((one) => html`<option key=${one} value=${one}>${words(one)}</option>`)}</select>`}
-    <button class="quiet" disabled=${isGone}>It is this</button></form>`;
-}
-
 /** Why this stretch is asked about, in a sentence. */
 function reason({ doubt, site }) {
   const [, second] = likeliest(doubt);
   const rival = second && `${words(second.label)} is nearly as likely`;
   return {
     disagreement: "Two models hear different things here.",
-    drift: `${site} does not sound as it used to.`,
+    drift: `${site} does not sound as what the model was judged by.`,
     novel: "The model never heard the like: its answer says little.",
     uncertain: doubt.margin < CLOSE && rival ? `The model is torn: ${rival}.` : "The model is not sure enough of its answer.",
   }[doubt.reason];

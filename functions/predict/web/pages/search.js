@@ -3,13 +3,15 @@ import { get, withQuery } from "../api.js";
 import { useClasses } from "../classes.js";
 import { announce, html, useEffect, useState } from "../dom.js";
 import { count, seconds } from "../format.js";
+import { handed } from "../handover.js";
 import { Icon } from "../icons.js";
 import { KINDS, useDropping } from "../intake.js";
 import { Matches } from "../matches.js";
-import { PageHead, Trouble, Waiting } from "../parts.js";
-import { link } from "../router.js";
+import { Empty, PageHead, Trouble, Waiting } from "../parts.js";
+import { link } from "../links.js";
 
-const LIMIT = 20;
+// As many as the API finds at once; the list shows them by and by.
+const LIMIT = 100;
 const KINDS_OF = [["all", "Recordings and samples"], ["recordings", "Recordings only"], ["samples", "Samples only"]];
 
 // What was given last is there again when the reader comes back to the page.
@@ -17,7 +19,7 @@ let given = null;
 
 export default function Search({ query }) {
   const classes = useClasses();
-  const [file, setFile] = useState(given);
+  const [file, setFile] = useState(() => { given = handed("search")[0] ?? given; return given; });
   const [kind, setKind] = useState("all");
   const named = query.recording || query.sample;
   const take = ([first]) => {
@@ -45,6 +47,8 @@ export default function Search({ query }) {
         </select></label>
     </section>
     <div class="stack wide" aria-busy=${busy}>
+      ${!what && html`<${Empty}>Searched are the stretches of all <a href=${link("recordings")}>recordings</a> that were heard, and the
+        ${" "}<a href=${link("train")}>samples</a>: by ear, not by label. One example of a sound that the model does not know is enough.<//>`}
       ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
       ${busy && html`<${Waiting} what="Searching" />`}
       ${found && html`

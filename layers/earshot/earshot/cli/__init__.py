@@ -31,6 +31,7 @@ OWN = {
     "search": "earshot.cli.search:search",
     "upload": "earshot.cli.upload:upload",
     "samples": "earshot.cli.samples:samples",
+    "recordings": "earshot.cli.recordings:app",
     "retrain": "earshot.cli.training:retrain",
     "runs": "earshot.cli.training:runs",
     "models": "earshot.cli.models:app",

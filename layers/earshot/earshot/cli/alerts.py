@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from earshot.cli.client import connected
+from earshot.cli.client import connected, listed
 from earshot.cli.options import AsJson
 from earshot.cli.output import note, print_json, print_table, say
 
-app = typer.Typer(no_args_is_help=True, help="Alerts: list them, try whether they arrive.")
-
-PAGE = 100
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Alerts: list them, try whether they arrive.",
+)
 
 
 @app.command("list")
@@ -28,18 +30,8 @@ def list_alerts(
 ) -> None:
     """List alerts, the latest raised first."""
     asked = {"label": label, "site": site, "since": since}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
     with connected(context) as api:
-        while len(found) < limit:
-            place = {"cursor": cursor} if cursor else {}
-            wanted = {"limit": min(limit - len(found), PAGE)}
-            page = api.ask("GET", "/alerts", params={**asked, **wanted, **place})
-            found += page["alerts"]
-            cursor = page["next"]
-            if cursor is None:
-                break
+        found, is_all = listed(api, "alerts", asked, limit)
     if as_json:
         print_json({"alerts": found})
         return
@@ -60,7 +52,7 @@ def list_alerts(
             for row in found
         ),
     )
-    if cursor:
+    if not is_all:
         note("There are more: say --limit.")
 
 

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from earshot.cli.exits import ExitCode
 from earshot.cli.files import audio_below
-from earshot.cli.options import AsJson, Jobs
+from earshot.cli.options import AsJson, Form, Jobs
 from earshot.cli.output import (
     console,
     fail,
@@ -43,15 +42,6 @@ SHIPPED = Path(__file__).resolve().parents[4] / "infra"
 APPLICATION = "surveillance"
 # What one file is refused for, and another may not be.
 OF_ONE_FILE = (BadRecording, RecordingTooLarge, OSError)
-
-
-class Form(StrEnum):
-    """The names of FORMATS; JSON is always written, whole: later runs go by it."""
-
-    JSON = "json"
-    CSV = "csv"
-    RAVEN = "raven"
-    AUDACITY = "audacity"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from earshot.cli.configuration import Given, read
 from earshot.errors import ApiRefused, ApiUnreachable, StorageRefused, TokenRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import typer
 
@@ -28,6 +28,8 @@ TRIES = 6
 PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
 TOO_MANY = 429
+# The most rows that a list of the API has at once.
+PAGE = 100
 
 
 class Api:
@@ -54,7 +56,13 @@ class Api:
 
         ``request`` is httpx2's. Raises ApiUnreachable, TokenRefused, or ApiRefused.
         """
+        return self._decoded(self._answer(method, path, tries, **request))
 
+    def text(self, path: str, **request: Any) -> str:
+        """What the API answers to GET, as it is; raises as ``ask`` does."""
+        return self._answer("GET", path, 1, **request).text
+
+    def _answer(self, method: str, path: str, tries: int, **request: Any) -> httpx2.Response:
         def send() -> httpx2.Response:
             return self._client.request(
                 method, self.endpoint + path, headers=self._headers, **request
@@ -62,7 +70,7 @@ class Api:
 
         response = self._try(send, tries)
         if response.is_success:
-            return self._decoded(response)
+            return response
         if response.is_redirect:
             raise ApiUnreachable(
                 f"{self.endpoint} only points to {response.headers.get('location', 'elsewhere')}. "
@@ -122,6 +130,26 @@ def connected(context: typer.Context) -> Iterator[Api]:
         yield api
     finally:
         api.close()
+
+
+def listed(
+    api: Api, name: str, asked: Mapping[str, str | None], limit: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """At most ``limit`` rows of the list ``/<name>``, page after page, and whether these are all.
+
+    ``asked`` are its query parameters; those that are None are left out.
+    """
+    known = {parameter: value for parameter, value in asked.items() if value is not None}
+    rows: list[dict[str, Any]] = []
+    place: dict[str, str] = {}
+    while len(rows) < limit:
+        wanted = {"limit": min(limit - len(rows), PAGE)}
+        page = api.ask("GET", f"/{name}", params={**known, **wanted, **place})
+        rows += page[name]
+        if page["next"] is None:
+            return rows, True
+        place = {"cursor": page["next"]}
+    return rows, False
 
 
 def _host(error: httpx2.HTTPError) -> str:

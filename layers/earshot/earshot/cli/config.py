@@ -10,7 +10,9 @@ from earshot.cli.configuration import Given, config_file, read
 from earshot.cli.options import AsJson
 from earshot.cli.output import print_json, say
 
-app = typer.Typer(no_args_is_help=True, help="Which API is asked, and with what token.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Which API is asked, and with what token."
+)
 
 # What tells a token from others, as earshot token list shows it, and opens nothing.
 NAMED = re.compile(r"earshot_[0-9a-f]{12}_")

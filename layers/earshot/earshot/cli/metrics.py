@@ -12,7 +12,7 @@ from earshot.cli.output import figure, print_json, print_table, say
 
 
 def metrics(context: typer.Context, as_json: AsJson = False) -> None:
-    """Count what was predicted: by label, version and day, how sure it was, how long it took."""
+    """Count what was predicted, how sure it was and how long it took, and say which sites drift."""
     with connected(context) as api:
         found = api.ask("GET", "/metrics")
     if as_json:
@@ -53,6 +53,36 @@ def metrics(context: typer.Context, as_json: AsJson = False) -> None:
                 for day in days
             ),
         )
+
+    if drift := found["drift"]:
+        print_table(
+            f"Drift, looked at {drift['at'][:19]}",
+            (
+                "site",
+                "state",
+                "since",
+                ">answers",
+                ">more novel",
+                ">surer",
+                ">by chance",
+                ">uncertain",
+            ),
+            map(_site, drift["sites"]),
+        )
+
+
+def _site(one: dict[str, Any]) -> tuple[object, ...]:
+    shift = one["all"] or {"more_novel": None, "surer": None, "p": None}
+    return (
+        one["site"],
+        one["state"].replace("_", " "),
+        (one["since"] or "-")[:19],
+        one["units"],
+        _share(shift["more_novel"]),
+        _share(shift["surer"]),
+        figure(shift["p"], 4),
+        _share(one["uncertain"]),
+    )
 
 
 def _most_first(counts: dict[str, Any]) -> list[tuple[str, Any]]:

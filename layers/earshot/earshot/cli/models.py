@@ -12,7 +12,11 @@ from earshot.cli.client import Api, connected
 from earshot.cli.options import AsJson
 from earshot.cli.output import figure, print_json, print_table, say
 
-app = typer.Typer(no_args_is_help=True, help="Versions of the model: list, show, put into service.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Versions of the model: list, show, put into service.",
+)
 
 Version = Annotated[str, typer.Argument(help="A version, as earshot models list shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with who and when.")]

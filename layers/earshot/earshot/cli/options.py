@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -19,6 +20,15 @@ Endpoint = Annotated[
     typer.Option(envvar="AWS_ENDPOINT_URL", help="http://127.0.0.1:4566 is the local stack."),
 ]
 Jobs = Annotated[int, typer.Option(min=1, max=64, help="So many at a time.")]
+
+
+class Form(StrEnum):
+    """The names of FORMATS, in which detections are written down."""
+
+    JSON = "json"
+    CSV = "csv"
+    RAVEN = "raven"
+    AUDACITY = "audacity"
 
 
 def s3(endpoint_url: str | None) -> S3Client:

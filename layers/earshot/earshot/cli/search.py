@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +13,21 @@ from earshot.cli.options import AsJson
 from earshot.cli.output import figure, print_json, print_table, say
 
 
+class Kind(StrEnum):
+    """Among what is searched."""
+
+    RECORDINGS = "recordings"
+    SAMPLES = "samples"
+    ALL = "all"
+
+
 def search(
     context: typer.Context,
     file: Annotated[
         Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A short sound.")
     ],
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 10,
-    kind: Annotated[str, typer.Option(help="recordings, samples, or all.")] = "all",
+    kind: Annotated[Kind, typer.Option(help="Among what.")] = Kind.ALL,
     site: Annotated[str | None, typer.Option(help="Only what was recorded there.")] = None,
     label: Annotated[str | None, typer.Option(help="Only what is heard or labelled as it.")] = None,
     as_json: AsJson = False,
@@ -27,7 +36,7 @@ def search(
 
     The nearest comes first; 1 is the very same sound.
     """
-    wish = {"limit": limit, "kind": kind, "site": site, "label": label}
+    wish = {"limit": limit, "kind": kind.value, "site": site, "label": label}
     asked = {name: value for name, value in wish.items() if value is not None}
     with connected(context) as api, file.open("rb") as opened:
         content = {"file": (file.name, opened)}
@@ -41,6 +50,8 @@ def search(
             (">similarity", "label", ">confidence", "object", ">from s", ">to s"),
             map(_row, found["matches"]),
         )
+    elif not found["notes"]:
+        say(f"Nothing among {found['searched']} is of that kind, site and label.")
     for note in found["notes"]:
         say(note)
 

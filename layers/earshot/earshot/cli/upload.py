@@ -61,7 +61,7 @@ def upload(
 
     Whatever interrupts it, the same command goes on where it was: file by file, and over 100 MB
     part by part. Clips of one recording go into a folder of their own below the label. earshot
-    samples says what became of them.
+    samples says what became of them, earshot recordings list what became of those of --site.
     """
     if (label is not None) + labels_from_names + (site is not None) > 1:
         raise typer.BadParameter("choose one of --label, --labels-from-names and --site")
@@ -71,7 +71,7 @@ def upload(
         names = _known_labels(api) if labels_from_names else None
         found = items(paths, Labelling(label, names, site))
         report = _send(api, found, jobs)
-    _print(report, as_json)
+    _print(report, "recordings list" if site is not None else "samples", as_json)
     if any(row["state"] == "refused" for row in report):
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -133,7 +133,8 @@ def _progress() -> Progress:
     )
 
 
-def _print(report: list[Row], as_json: bool) -> None:
+def _print(report: list[Row], told_by: str, as_json: bool) -> None:
+    """Say what was sent, and which command says what became of it."""
     count = Counter(row["state"] for row in report)
     for row in report:
         if row["state"] == "refused":
@@ -146,4 +147,4 @@ def _print(report: list[Row], as_json: bool) -> None:
     words = [f"{count['sent']} sent", f"{count['there']} there already"]
     if count["refused"]:
         words.append(f"{count['refused']} refused")
-    say(f"{len(report)} files: {', '.join(words)}; earshot samples says what became of them")
+    say(f"{len(report)} files: {', '.join(words)}; earshot {told_by} says what became of them")
