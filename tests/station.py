@@ -14,7 +14,8 @@ from earshot.bundle import EVALUATION_FILE
 from earshot.drift.log import DriftLog, DriftReport, SiteDrift
 from earshot.drift.observations import ASKED, Observations
 from earshot.evaluation import read
-from earshot.recording import Observation, moment
+from earshot.moments import moment
+from earshot.recording import Observation
 from earshot.statistics import Statistics
 
 if TYPE_CHECKING:

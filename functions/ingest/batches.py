@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities import batch
 from botocore.exceptions import BotoCoreError, ClientError
 from earshot.letters import Failure
-from earshot.recording import now
+from earshot.moments import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable

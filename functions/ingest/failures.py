@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from earshot.errors import EarshotError
 from earshot.letters import Failure
-from earshot.recording import now
+from earshot.moments import now
 
 from ingest.events import UnknownEvent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from earshot.recording import now
+from earshot.moments import now
 
 if TYPE_CHECKING:
     from earshot.recording import Prediction

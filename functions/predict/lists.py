@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from earshot.recording import moment
+from earshot.moments import moment
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator
 

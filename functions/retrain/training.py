@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from earshot.bundle import EVALUATION_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, ModelCard
-from earshot.recording import now
+from earshot.moments import now
 
 from retrain import evaluation, export, figures, heads, learning, projection
 from retrain.reviews import changed_by_reviews

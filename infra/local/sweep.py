@@ -14,7 +14,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from earshot.recording import now
+from earshot.moments import now
 
 from infra.local.endpoint import end_with_parent
 from infra.local.poller import TIMEOUT_S, Context, load

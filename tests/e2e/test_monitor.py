@@ -16,7 +16,7 @@ from browsing import PATIENCE_MS, Site, drawn
 from conftest import emulated
 from earshot.drift.comparison import Shift
 from earshot.drift.log import DriftLog, DriftReport, SiteDrift
-from earshot.recording import moment
+from earshot.moments import moment
 from onemachine import until
 from past import make_past
 from playwright.sync_api import expect

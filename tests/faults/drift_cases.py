@@ -8,7 +8,8 @@ from conftest import DEFAULT_BUNDLE, clip
 from earshot.application import DriftRule
 from earshot.bundle import EVALUATION_FILE
 from earshot.evaluation import read
-from earshot.recording import Observation, later, now
+from earshot.moments import later, now
+from earshot.recording import Observation
 from earshot.services import Services
 from earshot.services.drift import NEW_SAMPLES
 from usecase import UseCase, trained_once

@@ -22,7 +22,7 @@ from conftest import REPOSITORY, emulated, with_threshold
 from earshot.catalog import SHARDS
 from earshot.errors import RetrainInProgress
 from earshot.ledger import Ledger
-from earshot.recording import now
+from earshot.moments import now
 from earshot.services import Services
 from earshot.settings import Settings
 from earshot.sweeps import SweepReport

@@ -14,7 +14,8 @@ import pytest
 from conftest import with_threshold
 from deployed import Deployed
 from earshot.errors import RetrainInProgress
-from earshot.recording import Sample, now
+from earshot.moments import now
+from earshot.recording import Sample
 from earshot.runs import PROMOTED
 from earshot.services.supervision import PATIENCE_S
 from earshot.services.sweep import LEFTOVER_S, RECOUNT_S

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 from conftest import Aws, tape
 from earshot.field import chronicle
-from earshot.recording import Detection, FieldRecording, Occurrence, later, object_id
+from earshot.moments import later
+from earshot.recording import Detection, FieldRecording, Occurrence, object_id
 from earshot.services import occurrences
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings

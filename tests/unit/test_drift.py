@@ -13,7 +13,8 @@ from earshot.audio import decode
 from earshot.bundle import EVALUATION_FILE
 from earshot.drift.observations import ASKED
 from earshot.evaluation import read
-from earshot.recording import Answer, Observation, moment
+from earshot.moments import moment
+from earshot.recording import Answer, Observation
 from station import DAY_S, START, VERSION, Station
 from sweeping import crash_in
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conftest import Aws, clip, tape
-from earshot.recording import moment
+from earshot.moments import moment
 
 if TYPE_CHECKING:
     from earshot.services import Services

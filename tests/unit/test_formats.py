@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from earshot.field.formats import FORMATS, from_json, to_audacity, to_csv, to_json, to_raven
-from earshot.recording import Detection, Detections, moment
+from earshot.moments import moment
+from earshot.recording import Detection, Detections
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -15,7 +15,8 @@ from earshot.application import AlertRule, Application
 from earshot.errors import IncidentContended
 from earshot.events import DetectionAlert
 from earshot.incidents import Incidents
-from earshot.recording import Alert, Detection, Detections, FieldRecording, later, object_id
+from earshot.moments import later
+from earshot.recording import Alert, Detection, Detections, FieldRecording, object_id
 from earshot.services.alerts import Alerts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ import pytest
 from conftest import Aws, clip
 from earshot.errors import RetrainInProgress
 from earshot.ledger import SILENCE_S
-from earshot.recording import moment
+from earshot.moments import moment
 from earshot.runs import PROMOTED
 from earshot.services.supervision import ATTEMPTS, PATIENCE_S, PUBLICATIONS
 from earshot.sweeps import UNPUBLISHED_S

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import Aws, clip, encode, sound, with_threshold
 from earshot.errors import NoModel
-from earshot.recording import Import, moment
+from earshot.moments import moment
+from earshot.recording import Import
 from earshot.services.sweep import LEFTOVER_S, RECOUNT_S, STUCK_S
 from sweeping import DAY_S, World, changes_nothing_more, crash_in
 from test_catalog import sample

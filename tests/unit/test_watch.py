@@ -11,7 +11,8 @@ import pytest
 from conftest import Aws, clip
 from earshot import watch
 from earshot.errors import NoModel
-from earshot.recording import Answer, Decision, Observation, Prediction, moment
+from earshot.moments import moment
+from earshot.recording import Answer, Decision, Observation, Prediction
 from earshot.statistics import Statistics
 from earshot.tally import Tally
 from earshot.watch import Answers

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from earshot.catalog import sample_item
 from earshot.errors import LabelConflict, SampleContended
-from earshot.recording import now
+from earshot.moments import now
 from earshot.table import Table
 
 if TYPE_CHECKING:

@@ -32,11 +32,11 @@ import json
 import random
 import time
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from earshot.errors import IncidentContended
-from earshot.recording import Alert, moment, now
+from earshot.moments import moment, now, since_epoch
+from earshot.recording import Alert
 from earshot.table import Table
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Incidents:
 
 def milliseconds(then: str) -> int:
     """A moment, ISO 8601, in milliseconds since the epoch."""
-    return round(datetime.fromisoformat(then).timestamp() * 1000)
+    return round(since_epoch(then) * 1000)
 
 
 def _incidents(label: str, site: str) -> str:

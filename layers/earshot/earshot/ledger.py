@@ -23,7 +23,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from earshot.errors import RetrainInProgress, RunNotFound
-from earshot.recording import moment
+from earshot.moments import moment
 from earshot.runs import FAILED, PROMOTED, REQUESTED, RUNNING, Run
 from earshot.table import Table
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from earshot.errors import BadSettings
-from earshot.recording import moment
+from earshot.moments import moment
 from earshot.table import Table
 
 if TYPE_CHECKING:

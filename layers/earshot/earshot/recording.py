@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
+
+from earshot.moments import later
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,22 +33,6 @@ State = Literal[
 RecordingState = Literal["received", "analysing", "analysed", "refused"]
 Verdict = Literal["confirm", "correct", "reject"]
 Reason = Literal["disagreement", "drift", "uncertain", "novel"]
-
-
-def now() -> str:
-    """The present moment in UTC, ISO 8601 to the millisecond."""
-    return moment(time.time())
-
-
-def moment(seconds: float) -> str:
-    """A moment, told in seconds since the epoch, in the same form."""
-    then = datetime.fromtimestamp(seconds, UTC)
-    return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def later(then: str, seconds: float) -> str:
-    """A moment so many seconds after another, both ISO 8601."""
-    return moment(datetime.fromisoformat(then).timestamp() + seconds)
 
 
 def object_id(key: str) -> str:

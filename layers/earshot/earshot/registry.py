@@ -27,6 +27,7 @@ from earshot.errors import (
     UnknownBackbone,
 )
 from earshot.leftovers import abort_leftovers
+from earshot.moments import moment
 from earshot.pointer import (
     POINTER,
     Champion,
@@ -37,7 +38,6 @@ from earshot.pointer import (
     shadowed,
     unshadowed,
 )
-from earshot.recording import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -34,7 +34,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from earshot import tally
-from earshot.recording import moment
+from earshot.moments import moment
 from earshot.table import Table
 from earshot.tally import Hour, Tally
 

@@ -25,7 +25,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from earshot.errors import ScopeMissing, TokenInvalid, TokenNotFound
-from earshot.recording import now
+from earshot.moments import now
 from earshot.table import Table
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from earshot.audio import file_format
 from earshot.audio.containers import chunks
-from earshot.recording import FieldNotes, moment
+from earshot.moments import moment
+from earshot.recording import FieldNotes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

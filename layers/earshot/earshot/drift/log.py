@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from earshot.drift.comparison import Shift
+from earshot.moments import since_epoch
 from earshot.table import Table
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class DriftLog:
 
     def keep(self, report: DriftReport) -> None:
         """Put a day's report, in the place of one of that day."""
-        expires_at = int(datetime.fromisoformat(report.at).timestamp()) + KEPT_DAYS * 86_400
+        expires_at = int(since_epoch(report.at)) + KEPT_DAYS * 86_400
         content = asdict(replace(report, sites=report.sites[:LISTED]))
         while len((text := json.dumps(content, ensure_ascii=False)).encode()) > MOST_BYTES:
             content["sites"] = content["sites"][: len(content["sites"]) * 3 // 4]

@@ -17,7 +17,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from earshot.recording import Answer, Observation, moment
+from earshot.moments import moment
+from earshot.recording import Answer, Observation
 from earshot.table import Table
 
 if TYPE_CHECKING:

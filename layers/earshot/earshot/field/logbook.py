@@ -22,7 +22,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from earshot.errors import RecordingNotFound, RecordingReplaced
-from earshot.recording import FieldNotes, FieldRecording, now, object_id
+from earshot.moments import now
+from earshot.recording import FieldNotes, FieldRecording, object_id
 from earshot.review.docket import Docket
 from earshot.table import Table
 

@@ -308,7 +308,7 @@ class VectorStore:
     def remove(self, keys: Sequence[str]) -> None:
         """Delete objects, those that are there."""
         for at in range(0, len(keys), 1000):
-            objects: Any = [{"Key": key} for key in keys[at : at + 1000]]
+            some: Any = [{"Key": key} for key in keys[at : at + 1000]]
             self._client.delete_objects(
-                Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
+                Bucket=self._bucket, Delete={"Objects": some, "Quiet": True}
             )

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from earshot import essentials
 from earshot.errors import BadArchive, BadKey, BadRecording, BadSample, RecordingTooLarge
 from earshot.field.listening import always
-from earshot.recording import Outcome, Refusal, now
+from earshot.moments import now
+from earshot.recording import Outcome, Refusal
 from earshot.services.supervision import Supervision
 from earshot.services.sweep import Sweep
 from earshot.store import IMPORTS, RECORDINGS, SAMPLES, is_folder_marker

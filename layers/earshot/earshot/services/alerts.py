@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from earshot.events import DetectionAlert
 from earshot.incidents import Burst, milliseconds
-from earshot.recording import Alert, later, now, object_id
+from earshot.moments import later, now
+from earshot.recording import Alert, object_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

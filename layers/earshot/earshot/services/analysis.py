@@ -25,7 +25,7 @@ from earshot.field import clips
 from earshot.field.formats import FORMATS, from_json
 from earshot.field.listening import always, listen
 from earshot.field.results import CLIPS, PARTS, RESULTS
-from earshot.recording import now
+from earshot.moments import now
 from earshot.services.heard import Heard
 from earshot.services.opinion import asked
 from earshot.store import RECORDINGS

@@ -18,7 +18,8 @@ from earshot.errors import (
     RetrainInProgress,
 )
 from earshot.events import DriftDetected
-from earshot.recording import Answer, Observation, later, moment
+from earshot.moments import later, moment
+from earshot.recording import Answer, Observation
 from earshot.runs import FAILED, REJECTED
 from earshot.statistics import RECENT
 

@@ -15,7 +15,8 @@ from earshot.field import clips
 from earshot.field.clips import Clip
 from earshot.field.detections import doubt, doubts, summarise
 from earshot.field.results import CLIPS
-from earshot.recording import Observation, Occurrence, Review, later, moment, now, object_id
+from earshot.moments import later, moment, now
+from earshot.recording import Observation, Occurrence, Review, object_id
 from earshot.search.vectors import Stretch, Vectors
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from earshot.archive import Archive, RangedFile
-from earshot.recording import Import, Outcome, now
+from earshot.moments import now
+from earshot.recording import Import, Outcome
 
 if TYPE_CHECKING:
     from earshot.application import Application

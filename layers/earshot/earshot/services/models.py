@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from earshot.errors import BadBundle, NothingToRollBackTo, PromotionConflict, PromotionRefused
 from earshot.events import ModelPromoted
+from earshot.moments import since_epoch
 from earshot.sweeps import UNPUBLISHED_S
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Models:
         """Tell of the promotion in force if nobody did; ``now_s`` in seconds since the epoch."""
         if pointer.fault or not pointer.history:
             return
-        since_s = now_s - datetime.fromisoformat(pointer.promoted_at).timestamp()
+        since_s = now_s - since_epoch(pointer.promoted_at)
         if UNPUBLISHED_S <= since_s <= LATEST_S and not self.announcements.has(pointer):
             self._tell(pointer)
             what = pointer.version or "the default bundle"

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from earshot.errors import ReviewConflict
+from earshot.moments import now
 from earshot.names import plain_name
-from earshot.recording import TakenBack, now
+from earshot.recording import TakenBack
 from earshot.store import SAMPLES
 
 if TYPE_CHECKING:

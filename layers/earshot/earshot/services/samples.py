@@ -17,7 +17,8 @@ from earshot.errors import (
     RecordingTooLarge,
     SampleContended,
 )
-from earshot.recording import Outcome, Refusal, Sample, now
+from earshot.moments import now
+from earshot.recording import Outcome, Refusal, Sample
 from earshot.store import SampleKey
 
 if TYPE_CHECKING:

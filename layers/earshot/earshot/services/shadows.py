@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from earshot.errors import (
@@ -18,6 +17,7 @@ from earshot.errors import (
     PromotionRefused,
     RunNotFound,
 )
+from earshot.moments import since_epoch
 from earshot.runs import PROMOTED, REJECTED, SHADOWING
 from earshot.services.training import promoted_run
 from earshot.shadow import comparison as counts
@@ -182,7 +182,7 @@ class Shadows:
             else:
                 yield "shadow_promoted", f"Version {shadow.version} has proven itself and serves."
                 return
-        if why is None and now_s - _seconds(shadow.began_at) > LONGEST_S:
+        if why is None and now_s - since_epoch(shadow.began_at) > LONGEST_S:
             why = f"It was compared {found.compared} times in {LONGEST_S // 86_400} days" + (
                 f"; {shadow.needed} were asked for." if shadow.needed else "."
             )
@@ -210,7 +210,3 @@ class Shadows:
             return self.ledger.run(named) if named else None
         except RunNotFound:
             return None
-
-
-def _seconds(then: str) -> float:
-    return datetime.fromisoformat(then).timestamp()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from earshot.errors import RunNotFound
 from earshot.ledger import SILENCE_S
+from earshot.moments import since_epoch
 from earshot.runs import REQUESTED, RUNNING
 from earshot.sweeps import UNPUBLISHED_S
 
@@ -68,9 +68,9 @@ class Supervision:
     def _go_on_with(self, run: Run, now_s: float) -> Iterator[tuple[Repair, str]]:
         """Publish a run that nobody works on, or end it when that was tried often enough."""
         if run.published_at is None:
-            due_s = _seconds(run.requested_at) + UNPUBLISHED_S
+            due_s = since_epoch(run.requested_at) + UNPUBLISHED_S
         else:
-            due_s = _seconds(run.published_at) + PATIENCE_S * 2 ** (run.publications - 1)
+            due_s = since_epoch(run.published_at) + PATIENCE_S * 2 ** (run.publications - 1)
         if run.state == RUNNING and run.attempts >= ATTEMPTS:
             yield from self._end(
                 run,
@@ -94,8 +94,3 @@ class Supervision:
     def _end(self, run: Run, why: str, *, renewed: bool = False) -> Iterator[tuple[Repair, str]]:
         if self.training.give_up(run, why, renewed=renewed):
             yield "run_ended", f"Run {run.run} is ended. {why}"
-
-
-def _seconds(then: str) -> float:
-    """A moment, ISO 8601, in seconds since the epoch."""
-    return datetime.fromisoformat(then).timestamp()

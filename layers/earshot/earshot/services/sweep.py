@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 
 from earshot.errors import NoModel
 from earshot.field.listening import always
-from earshot.recording import moment
+from earshot.moments import moment, since_epoch
 from earshot.sweeps import UNPUBLISHED_S, SweepReport
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Sweep:
     def _publish_alerts(self, log: _Log) -> None:
         """Publish alerts whose recordings were given up, or not heard again yet."""
         for alert in self.alerts.incidents.unpublished(ALERTS):
-            if self.clock() < _seconds(alert.raised_at) + UNPUBLISHED_S:
+            if self.clock() < since_epoch(alert.raised_at) + UNPUBLISHED_S:
                 return
             self.alerts.publish(alert)
             log.did("alert_published", f"Alert {alert.alert} had not been published.")
@@ -273,7 +273,7 @@ class Sweep:
             return False
         if record.code == NoModel.code:
             return hears()
-        return self.clock() - _seconds(record.progress_at or record.received_at) > STUCK_S
+        return self.clock() - since_epoch(record.progress_at or record.received_at) > STUCK_S
 
     def _hears(self) -> bool:
         try:
@@ -284,7 +284,7 @@ class Sweep:
 
     def _take_in_archives(self, goes_on: Callable[[], bool], log: _Log) -> None:
         for record in self.arrivals.imports(ARCHIVES):
-            age_s = self.clock() - _seconds(record.at)
+            age_s = self.clock() - since_epoch(record.at)
             if record.state == "unpacking" and STUCK_S < age_s < GIVEN_UP_S:
                 self._take_in(record.key, goes_on, log)
 
@@ -296,8 +296,3 @@ class Sweep:
             return
         if outcome.state in ("analysing", "analysed", "unpacked", "refused"):
             log.did("object_received", f"{key} was left, and is {outcome.state} now.")
-
-
-def _seconds(then: str) -> float:
-    """A moment, ISO 8601, in seconds since the epoch."""
-    return datetime.fromisoformat(then).timestamp()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from earshot.errors import NotEnoughSamples, RetrainInProgress, RunNotFound
 from earshot.events import RetrainRequested
+from earshot.moments import now
 from earshot.pointer import PastShadow
-from earshot.recording import now
 from earshot.runs import REQUESTED, RUNNING, SHADOWING, Fate, Run
 
 if TYPE_CHECKING:

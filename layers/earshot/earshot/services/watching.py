@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from earshot import watch
 from earshot.drift.observations import ASKED
 from earshot.errors import BadBundle, ModelNotFound, NothingToRollBackTo, PromotionConflict
-from earshot.recording import later
+from earshot.moments import later, since_epoch
 from earshot.services.shadows import SWEEP
 from earshot.tally import Tally
 
@@ -57,7 +56,7 @@ class Watch:
         if not self.is_on or pointer.fault or pointer.undone() is None:
             return
         latest, *before = pointer.history
-        since_s = now_s - datetime.fromisoformat(latest.promoted_at).timestamp()
+        since_s = now_s - since_epoch(latest.promoted_at)
         if latest.rollback or since_s > watch.WATCH_S or _taken_back(latest, before):
             return
         name = self.models.name(latest.version)
