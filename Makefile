@@ -1,5 +1,6 @@
 # make run    the whole system on this machine, until Ctrl-C
 # make test   all tests
+# make explore  the property tests with examples that no run had before, ROUNDS times
 # make check  style, types, import rules
 # make docs   docs/api.md, from the API itself
 # make validate  the templates, by cfn-lint
@@ -35,6 +36,7 @@ CORS ?=
 WEBHOOK ?=
 ENDPOINT_URL ?=
 FUZZ ?= 10000
+ROUNDS ?= 5
 CLIPS ?= 10000
 USERS ?= 10
 TIME ?= 1m
@@ -49,7 +51,7 @@ JOBS ?= auto
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test check docs page screenshots fuzz storm long bench load faults validate build localstack sam-local retrain-image cost scale drift search season bundle network figures examples format clean
+.PHONY: run test explore check docs page screenshots fuzz storm long bench load faults validate build localstack sam-local retrain-image cost scale drift search season bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
@@ -61,6 +63,10 @@ run: .venv/installed
 
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist worksteal $(TESTS)
+
+explore: .venv/installed-dev
+	set -e; for round in $$(seq $(ROUNDS)); do OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q \
+		-n $(JOBS) --maxprocesses 4 -m hypothesis --hypothesis-profile others $(TESTS); done
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from fastapi.testclient import TestClient
     from shell import Shell
 
-# How long an example may take depends on what else the machine does, such as other tests.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# How long an example may take depends on what else the machine does, such as other tests. The
+# same examples each time, so that what fails is due to what was changed; `make explore` has others.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("others", deadline=None, print_blob=True)
+settings.load_profile("same")
 
 REPOSITORY = Path(__file__).parents[1]
 DEFAULT_BUNDLE = REPOSITORY / "infra" / "bundles" / "surveillance"

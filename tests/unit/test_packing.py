@@ -328,7 +328,8 @@ def test_what_is_gone_leaves_the_segments_and_nothing_else_does(
     assert packing(bucket, gone=gone).tidy(WRITTEN) == 0
     if death:
         bucket.calls, (bucket.dies_at, bucket.is_late) = 0, death
-    for day in range(6):
+    # One segment a day: as many days as there are segments, anew after each that went.
+    for day in range(30):
         with suppress(Dead):
             packing(bucket, gone=gone).tidy(LATER + timedelta(day))
         bucket.dies_at = None
