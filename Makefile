@@ -11,6 +11,7 @@
 # make scale  docs/scale.md, from a simulation
 # make search docs/search.md: what a search by example finds in FOLDER's recordings, how fast
 # make drift  docs/drift.md: what drift is found by, from FOLDER's real recordings
+# make noise  what the default bundle makes of steady noise
 # make season docs/season.md: ten simulated weeks, from FOLDER's recordings or made-up sounds
 # make figures  README's table; make bundle, make network: what ships, trained again
 # make retrain-image  builds and pushes it to ECR
@@ -51,7 +52,7 @@ JOBS ?= auto
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: run test explore check docs page screenshots fuzz storm long bench load faults validate build localstack sam-local retrain-image cost scale drift search season bundle network figures examples format clean
+.PHONY: run test explore check docs page screenshots fuzz storm long bench load faults validate build localstack sam-local retrain-image cost scale drift noise search season bundle network figures examples format clean
 
 run: .venv/installed
 	@exec $(BIN)/python -m infra.local --port $(PORT) --aws-port $(AWS_PORT) --data "$(DATA)" \
@@ -146,6 +147,9 @@ search: .venv/installed-dev
 # FOLDER holds the sets sesa, us8k_eco, distress_nv; a quarter of an hour.
 drift: .venv/installed-dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.drift "$(FOLDER)" > docs/drift.md
+
+noise: .venv/installed-dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.noise
 
 # Ten simulated weeks: of the clips of FOLDER/sesa, or without FOLDER of made-up sounds.
 season: .venv/installed-dev

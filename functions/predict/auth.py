@@ -26,6 +26,7 @@ SCOPES: dict[str, Scope | None] = {
     "GET /status": "predict",
     "GET /metrics": "predict",
     "GET /samples": "predict",
+    "GET /samples/{sample}/clip": "predict",
     "GET /retrain": "predict",
     "GET /retrain/{run}": "predict",
     "GET /models": "predict",

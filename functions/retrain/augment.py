@@ -1,22 +1,21 @@
-"""Ways to alter a clip's sound, each drawn from the clip itself; and what silence sounds like."""
+"""Ways to alter a clip's sound, each drawn from the clip itself."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from earshot.audio import MIN_DURATION_S, ULTRASOUND
-from earshot.recording import Waveform
+
+from retrain.noise import coloured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from earshot.recording import Samples
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+    from earshot.recording import Samples, Waveform
 
 # Part of a copy's name: counted up when the same parameters come to mean another sound.
 VERSION = 1
@@ -68,7 +67,7 @@ class Noise(Alteration):
         snr_db = random.uniform(self.lowest_db, self.highest_db)
         noise = random.standard_normal(len(samples))
         if random.random() < 0.5:
-            noise = _pink(noise)
+            noise = coloured(noise)
         wanted = np.sqrt(np.mean(samples**2)) * 10 ** (-snr_db / 20)
         return np.asarray(samples + noise * (wanted / np.sqrt(np.mean(noise**2))))
 
@@ -156,30 +155,3 @@ def alter(waveform: Waveform, how: Sequence[Alteration], number: int) -> Wavefor
         copy = replace(copy, samples=alteration(copy, random))
     samples = np.clip(copy.samples, -1, 1)
     return replace(copy, samples=np.ascontiguousarray(samples, dtype=np.float32))
-
-
-def silences(sample_rate: int, duration_s: float) -> list[Waveform]:
-    """What a dead or covered microphone records: nothing, an offset, or the noise of its parts."""
-    random = np.random.default_rng(0)
-    length = round(sample_rate * duration_s)
-    offsets = np.array([0.0, 0.001, -0.001, 0.01, -0.01, 0.1, -0.1, 0.5, -0.5, 1.0, -1.0])
-    levels = np.logspace(-5, -2.5, 24)
-    white = [random.standard_normal(length) for _ in levels]
-    pink = [_pink(random.standard_normal(length)) for _ in levels]
-    sounds = [
-        *(np.full(length, offset) for offset in offsets),
-        *(
-            level * noise / noise.std()
-            for noises in (white, pink)
-            for level, noise in zip(levels, noises, strict=True)
-        ),
-    ]
-    return [Waveform(sound.astype(np.float32), sample_rate) for sound in sounds]
-
-
-def _pink(noise: Array) -> Array:
-    """White noise as pink: power falls as 1 / f, so amplitude as 1 / sqrt(f); nothing at 0 Hz."""
-    spectrum = np.fft.rfft(noise)
-    spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
-    spectrum[0] = 0
-    return np.fft.irfft(spectrum, len(noise))

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from earshot.application import MIN_RECORDINGS
 
-from retrain.augment import VERSION, alter, alterations, silences
+from retrain.augment import VERSION, alter, alterations
 from retrain.dataset import WORKERS
+from retrain.noise import silences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from retrain.calibration import by_clip
 from retrain.dataset import Dataset, in_order
 from retrain.export import Embedder
 from retrain.folder import as_clip, embed_files
+from retrain.noise import embed_noises
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +74,7 @@ def try_folder(
     """Cross-validate on labelled files: the figures, and what they are of, as JSON has it.
 
     Labels of fewer recordings than the application asks for are left out. Nothing but clips is
-    learnt from: no altered copies of them.
+    learnt from, and steady noise to refuse: no altered copies of them.
     """
     embed = Embedder(backbone, application.window_s, application.hop_s)
     done = count(1)
@@ -86,6 +87,8 @@ def try_folder(
     if len(labels) < 2:
         raise BadDataset("At least two labels need recordings. " + " ".join(notes[:5]))
     clips = [as_clip(one) for one in heard]
+    noise = embed_noises(application.sample_rate, application.window_s, embed)
+    dataset = Dataset(labels, training=tuple(clips), held_out=(), noise=noise)
     repetitions = []
     drawn = plan.draw(clips, [one.file.fold for one in heard])
     for number, folds in enumerate(drawn):
@@ -94,7 +97,7 @@ def try_folder(
             progress("learning", (before + share) / len(drawn))
 
         repetitions.append(
-            crossvalidate(clips, labels, folds, application.alert_labels, backbone.parts, report)
+            crossvalidate(dataset, folds, application.alert_labels, backbone.parts, report)
         )
     return {
         "application": application.name,
@@ -161,18 +164,18 @@ def given(clips: Sequence[Clip], folds: Sequence[str | None]) -> list[Numbers]:
 
 
 def crossvalidate(
-    clips: Sequence[Clip],
-    labels: tuple[str, ...],
+    dataset: Dataset,
     folds: Sequence[Numbers],
     alert_labels: Sequence[str],
     parts: Sequence[int] = (),
     progress: Callable[[float], None] = lambda _: None,
 ) -> Answers:
-    """Fit a head without each fold and ask it about the fold's clips.
+    """Fit a head without each fold of the training clips and ask it about the fold's.
 
     All that a training chooses (classifier, temperature, thresholds) is chosen without the fold.
     ``parts`` are the embedding's, as in ``heads.fit``.
     """
+    clips, labels = dataset.training, dataset.labels
     asked = []
     for number, fold in enumerate(folds):
         inside = np.isin(np.arange(len(clips)), fold)
@@ -183,7 +186,7 @@ def crossvalidate(
         def report(share: float, _: Any, done: int = number) -> None:
             progress((done + share) / len(folds))
 
-        head = heads.fit(Dataset(labels, rest, (), ()), alert_labels, report, parts)
+        head = heads.fit(replace(dataset, training=rest), alert_labels, report, parts)
         asked.append(_answer(head, [clips[n] for n in fold], labels))
     return Answers(
         np.concatenate(folds),

@@ -68,7 +68,8 @@ class Clip:
 class Dataset:
     """Clips to fit and clips to judge by, of ``labels``; ``notes`` says what was left out.
 
-    ``background`` are clips of none of the labels, to learn what to refuse from.
+    To learn what to refuse from, ``background`` are clips of none of the labels, and ``noise``
+    ``[any, dim]`` embeddings of steady noise.
     """
 
     labels: tuple[str, ...]
@@ -76,6 +77,7 @@ class Dataset:
     held_out: tuple[Clip, ...]
     notes: tuple[str, ...] = ()
     background: tuple[Clip, ...] = ()
+    noise: Samples | None = None
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Clips per label in both parts."""
@@ -124,6 +126,7 @@ def split(
     notes: Sequence[str] = (),
     min_recordings: int = MIN_RECORDINGS,
     background: Sequence[Clip] = (),
+    noise: Samples | None = None,
 ) -> Dataset:
     """Split by recording; labels come in ``order``, new ones last.
 
@@ -164,6 +167,7 @@ def split(
             for clip in background
             if not clip.held_out and not known & {clip.sha256, clip.group}
         ),
+        noise=noise,
     )
     if not dataset.held_out:
         raise BadDataset(

@@ -10,7 +10,7 @@ from earshot.bundle import CARD_PROPERTY
 from earshot.detector import open_session, run_windows, thin
 from onnx import TensorProto, helper, numpy_helper
 
-from retrain.novelty import LIMIT
+from retrain.novelty import LIMIT, NEARER, STEEPNESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 # As Novelty's call computes it, in operators that have kept their form since opset 13: a backbone
 # may be of any later one.
-NOVELTY = """
-novelty (float[batch, dim] embedding) => (float[batch] novelty) {
+DISTANCE = """
     head_centred = Sub (embedding, head_mean)
     head_scaled = Mul (head_centred, head_gain)
     head_clipped = Clip (head_scaled, head_lowest, head_highest)
@@ -37,10 +36,25 @@ novelty (float[batch, dim] embedding) => (float[batch] novelty) {
     head_distances = Add (head_to_centres, head_length)
     head_nearest, head_nearest_label = TopK <axis = 1, largest = 0> (head_distances, head_one)
     head_distance = Relu (head_nearest)
-    head_raised = Add (head_distance, head_unit)
+"""
+NOISE = """
+    head_to_noises = Gemm (head_whitened, head_noises, head_noises_squared)
+    head_noise_distances = Add (head_to_noises, head_length)
+    head_noise, head_nearest_noise = TopK <axis = 1, largest = 0> (head_noise_distances, head_one)
+    head_noise_distance = Relu (head_noise)
+    head_refused_from = Mul (head_noise_distance, head_nearer)
+    head_difference = Sub (head_distance, head_refused_from)
+    head_excess = Relu (head_difference)
+    head_penalty = Mul (head_excess, head_steepness)
+    head_with_noise = Add (head_distance, head_penalty)
+"""
+NOVELTY = """
+novelty (float[batch, dim] embedding) => (float[batch] novelty) {{
+    {distance}
+    head_raised = Add ({squared}, head_unit)
     head_logarithm = Log (head_raised)
     novelty = Reshape (head_logarithm, head_flat)
-}
+}}
 """
 
 
@@ -96,7 +110,20 @@ def _classify(graph: onnx.GraphProto, layers: Layers) -> None:
 
 
 def _measure(graph: onnx.GraphProto, novelty: Novelty) -> None:
-    graph.node.extend(onnx.parser.parse_graph(NOVELTY).node)
+    steps, squared = DISTANCE, "head_distance"
+    if len(novelty.noise):
+        steps, squared = DISTANCE + NOISE, "head_with_noise"
+        _store(
+            graph,
+            {
+                "head_noises": -2 * novelty.noise.T,
+                "head_noises_squared": (novelty.noise**2).sum(axis=1),
+                "head_nearer": np.array(NEARER, np.float32),
+                "head_steepness": np.array(STEEPNESS, np.float32),
+            },
+        )
+    text = NOVELTY.format(distance=steps, squared=squared)
+    graph.node.extend(onnx.parser.parse_graph(text).node)
     _store(
         graph,
         {

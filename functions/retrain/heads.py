@@ -173,6 +173,9 @@ def _fit(
         [clips.windows.x[:0], *(clip.embedding for clip in dataset.background)]
     )
     truth = np.array([labels.index(clip.label) for clip in chosen])
+    noise = clips.windows.x[:0] if dataset.noise is None else dataset.noise
+    heard = by_clip(clips.windows.x[clips.judged], clips.clip[clips.judged])
+    noise = noise[Novelty.fit(clips.windows, background, noise).unlabelled(heard, truth)]
     folds = list(folds_of(chosen, labels))
     curve: list[Row] = []
     steps = len(CANDIDATES) * len(folds) + 1
@@ -185,7 +188,7 @@ def _fit(
                 f"Without one fold, nothing but {labels[left[0]]} is left to learn. Add recordings "
                 "of the other labels."
             )
-        novelty[asked] = Novelty.fit(windows, background)(clips.windows.x[asked])
+        novelty[asked] = Novelty.fit(windows, background, noise)(clips.windows.x[asked])
         for candidate, answers in zip(CANDIDATES, unseen, strict=True):
             layers = candidate.fit(windows, len(labels), parts)
             answers[asked] = logits(layers, clips.windows.x[asked])
@@ -209,7 +212,7 @@ def _fit(
     layers = softened(candidate.fit(everything, len(labels), parts), temperature)
     head = Head(
         layers=layers,
-        novelty=Novelty.fit(clips.windows, background),
+        novelty=Novelty.fit(clips.windows, background, noise),
         temperature=temperature,
         thresholds=thresholds,
         novelty_threshold=novelty_threshold,

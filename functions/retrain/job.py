@@ -32,6 +32,7 @@ from retrain import backbones, evaluation
 from retrain.copies import alter_clips, pack, teach_silence, unpack
 from retrain.dataset import Seed, combine, from_samples, split
 from retrain.export import Embedder
+from retrain.noise import embed_noises
 from retrain.training import train
 
 if TYPE_CHECKING:
@@ -131,7 +132,12 @@ def _work(services: Services, default_bundle: Path, run: Run, worker: str) -> No
     # A label keeps its place in the answers from version to version; new ones come last.
     order = dict.fromkeys([*application.labels, *(champion.card.labels if champion else ())])
     dataset = split(
-        clips, [*order], [*notes, *put_off], application.min_recordings, seed.background
+        clips,
+        [*order],
+        [*notes, *put_off],
+        application.min_recordings,
+        seed.background,
+        embed_noises(application.sample_rate, application.window_s, embed),
     )
     challenger = train(dataset, backbone, application, parent, report)
     card = challenger.bundle.card

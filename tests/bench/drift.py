@@ -24,6 +24,7 @@ from scipy.signal import butter, sosfilt
 from retrain import heads
 from retrain.dataset import Dataset, Seed, is_held_out
 from retrain.folder import LabelledFile, labelled_files
+from retrain.noise import embed_noises
 
 BUNDLE = Path(__file__).parents[2] / "infra" / "bundles" / "surveillance"
 LABELS = ("casual", "explosion", "gunshot", "siren")
@@ -75,9 +76,10 @@ class Sound:
 
 @dataclass(frozen=True)
 class Sounds:
-    """What a trial is made of; ``seed`` is what the default bundle learnt from."""
+    """What a trial is made of: ``seed`` and ``noise`` are what the default bundle learnt from."""
 
     seed: Seed
+    noise: Any
     microphones: dict[str, list[Sound]]
     floods: dict[str, list[Sound]]
 
@@ -120,6 +122,7 @@ def heard(folder: Path) -> Sounds:
     others = {name: embedded(labelled_files(folder / name)) for name in ("us8k_eco", "distress_nv")}
     return Sounds(
         Seed.load(BUNDLE / "embeddings.npz", bundle.card.embedding_id),
+        embed_noises(bundle.card.sample_rate, bundle.card.window_s, detector.embed),
         {name: embedded(sesa, name) for name in MICROPHONES},
         {
             name: [one for one in others[where] if label in (None, one.file.label)]
@@ -139,7 +142,7 @@ def trials(sounds: Sounds, seed: int, draws: int) -> Iterator[tuple[str, int, fl
     training = tuple(clip for clip in sounds.seed.clips if clip.group in learnt)
     background = tuple(sounds.seed.background)
     head = heads.fit(
-        Dataset(LABELS, training, (), background=background),
+        Dataset(LABELS, training, (), background=background, noise=sounds.noise),
         ("gunshot", "explosion"),
         lambda *_: None,
     )

@@ -82,12 +82,34 @@ def test_more_like_a_detection_and_like_what_is_found(page: Page, site: Site, he
     expect(rows.first).to_contain_text("siren")
     expect(rows.filter(has_text="8\u201312 s")).to_have_count(0)
     sample = rows.filter(has_text="samples/siren/s.wav")
+    # It has its label: it is listened to, and not asked about.
+    sample.get_by_role("button", name="Listen to siren, 0\u20134 s of s.wav").click()
+    expect(sample.get_by_role("button", name="Pause")).to_be_visible()
+    expect(sample.get_by_text("The first")).to_have_count(0)
+    expect(sample.get_by_role("group", name="What is it?")).to_have_count(0)
     sample.get_by_role("link", name="More like this").click()
     expect(page.get_by_role("heading", name="Like this sample")).to_be_visible()
     expect(rows.filter(has_text="8\u201312 s")).to_have_count(1)
 
 
-def test_what_is_asked_about_in_review_is_answered_here(page: Page, site: Site, heard: str) -> None:
+def test_of_a_long_sample_it_is_told_how_much_is_heard(page: Page, site: Site, heard: str) -> None:
+    def long(route: Any) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        for match in found["matches"]:
+            match["end_s"] += 500
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/search?*", long)
+    page.goto(f"{site.url}/#/search?recording={heard}&start_s=8")
+    row = page.get_by_role("listitem").filter(has_text="samples/siren/s.wav")
+    row.get_by_role("button", name="Listen to siren").click()
+    expect(row.get_by_text("The first 4 s of 8:24.")).to_be_visible()
+
+
+def test_what_is_asked_about_in_review_is_answered_here_and_taken_back(
+    page: Page, site: Site, heard: str
+) -> None:
     page.goto(f"{site.url}/#/review")
     page.get_by_role("link", name="Find more like this").click()
     expect(page.get_by_role("heading", name="Like this stretch")).to_be_visible()
@@ -102,6 +124,15 @@ def test_what_is_asked_about_in_review_is_answered_here(page: Page, site: Site, 
     after = ask(site, "/review")
     assert sum(after["reviewed"].values()) == sum(before["reviewed"].values()) + 1
     assert asked["review"] not in [one["review"] for one in after["reviews"]]
+    row.get_by_role("button", name="Take it back").click()
+    question = row.get_by_role("group", name="What is it?")
+    question.get_by_role("button", name="gunshot").click()
+    expect(row.get_by_role("status")).to_contain_text("taught as gunshot")
+    row.get_by_role("button", name="Take it back").click()
+    expect(question).to_be_visible()
+    expect(row.locator(".badge")).to_have_count(0)
+    assert ask(site, "/review")["reviewed"] == before["reviewed"]
+    assert asked["review"] in [one["review"] for one in ask(site, "/review")["reviews"]]
 
 
 def test_where_labels_are_open_what_is_found_can_have_a_new_one(

@@ -17,6 +17,7 @@ from retrain import augment, copies, heads
 from retrain.augment import Level, Noise, PitchShift, Shift, TimeStretch, alter, alterations
 from retrain.copies import alter_clips, pack, plan, teach_silence, unpack
 from retrain.dataset import Clip, combine, split
+from retrain.noise import silences
 
 RATE = 16_000
 LISTENS = Application("town", ("a", "b"), RATE, window_s=4.0, hop_s=4.0, backbone="melstats")
@@ -313,7 +314,7 @@ def test_every_silence_is_taught_however_few_clips_there_are(
     ear = Ear()
     taught = teach_silence([*clips_of("casual", clips), *clips_of("siren", 9)], surveillance, ear)
     lengths_s = [share * surveillance.window_s for share in (1, 1 / 4, 1 / 16)]
-    silent = [s for each in lengths_s for s in augment.silences(surveillance.sample_rate, each)]
+    silent = [s for each in lengths_s for s in silences(surveillance.sample_rate, each)]
     assert ear.heard == [sound.sha256 for sound in silent]
     assert sum(len(clip.copies) for clip in taught if clip.copies is not None) == len(silent)
     assert all(c.copies is None for c in taught if c.label == "siren" or c.held_out)

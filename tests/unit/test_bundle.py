@@ -53,6 +53,21 @@ def test_silence_raises_no_alarm(
     assert heard.label == "casual" or heard.decision == "uncertain"
 
 
+@pytest.mark.parametrize("slope", [-1, 0, 1])
+@pytest.mark.parametrize("level_db", [-45, -40, -30, -20])
+@pytest.mark.parametrize("seconds", [1.5, 5, 9])
+def test_steady_noise_raises_no_alarm(
+    default_bundle: Bundle, slope: float, level_db: float, seconds: float
+) -> None:
+    white = np.random.default_rng(3).standard_normal(round(seconds * 16_000))
+    spectrum = np.fft.rfft(white)
+    spectrum[1:] *= np.arange(1, len(spectrum)) ** (slope / 2)
+    noise = np.fft.irfft(spectrum, len(white))
+    sound = (10 ** (level_db / 20) * noise / noise.std()).clip(-1, 1)
+    heard = Detector(default_bundle).classify(Waveform(sound.astype(np.float32), 16_000))
+    assert heard.label == "casual" or heard.decision == "uncertain"
+
+
 def test_the_manifest_is_the_one_the_card_names_and_does_not_leak() -> None:
     card = ModelCard.from_json((DEFAULT_BUNDLE / "card.json").read_bytes())
     manifest = (DEFAULT_BUNDLE / "manifest.csv").read_bytes()

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 import soundfile
-from earshot.field.clips import MOST_FRAMES, MOST_S, around, encode, media_type
+from earshot.field.clips import MOST_FRAMES, MOST_S, around, encode, media_type, suffix_at
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +45,14 @@ def test_every_rate_can_be_kept_and_read_back(rate: int, odd: int) -> None:
     np.testing.assert_allclose(samples, tone, atol=2 / 32768)
     kind = soundfile.info(io.BytesIO(content)).format
     assert media_type(clip.name) == f"audio/{kind.lower()}"
+
+
+@pytest.mark.parametrize("rate", [48_000, 96_001])
+def test_the_longest_clip_fits_into_an_answer_even_if_it_is_noise(rate: int) -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, MOST_FRAMES).astype(np.float32)
+    content = encode(noise, rate, suffix_at(rate))
+    # Base64 inside Lambda's 6 MB.
+    assert len(content) * 4 / 3 < 5_500_000
 
 
 def test_a_clip_is_flac_where_flac_takes_the_rate() -> None:

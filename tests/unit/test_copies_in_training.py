@@ -18,7 +18,7 @@ from earshot.recording import Waveform
 from earshot.runs import Run
 from earshot.services import Services
 
-from retrain import augment, backbones, copies, job
+from retrain import backbones, copies, job, noise
 from retrain.augment import alter
 from retrain.dataset import Clip, Seed
 from retrain.export import Embedder
@@ -131,7 +131,7 @@ def test_what_a_seed_brings_of_silence_is_not_taught_again(
 
     def listening(sample_rate: int, duration_s: float) -> list[Waveform]:
         taught.append(duration_s)
-        return augment.silences(sample_rate, duration_s)
+        return noise.silences(sample_rate, duration_s)
 
     monkeypatch.setattr(copies, "silences", listening)
     Seed([brought]).save(tmp_path / EMBEDDINGS_FILE, embedded_by)

@@ -16,7 +16,7 @@ from sklearn.preprocessing import label_binarize
 
 from retrain import crossvalidation, figures, heads
 from retrain.crossvalidation import Plan
-from retrain.dataset import Clip, split
+from retrain.dataset import Clip, Dataset, split
 from retrain.learning import learning_curve
 
 LABELS = ("a", "b", "c")
@@ -270,7 +270,7 @@ def test_cross_validation_asks_about_every_clip_and_not_what_was_learnt() -> Non
     none = [None] * len(clips)
     for data, low, high in ((clips, 0.8, 1.0), (random, 0.0, 0.55)):
         asked = [
-            crossvalidation.crossvalidate(data, LABELS, folds, ())
+            crossvalidation.crossvalidate(Dataset(LABELS, tuple(data), ()), folds, ())
             for folds in plan.draw(data, none)
         ]
         found = crossvalidation.measure(data, LABELS, asked)

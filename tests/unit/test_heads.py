@@ -243,13 +243,44 @@ def test_background_is_novel_even_where_it_lies_between_the_labels() -> None:
         return sounds.astype(np.float32)
 
     windows = Windows(x[::2], label[::2], np.ones(200))
-    plain, taught = Novelty.fit(windows, x[:0]), Novelty.fit(windows, between(100))
+    plain, taught = Novelty.fit(windows, x[:0], x[:0]), Novelty.fit(windows, between(100), x[:0])
     unheard = between(100)
 
     def refused(novelty: Novelty) -> float:
         return float((novelty(unheard) > np.quantile(novelty(x[1::2]), 0.92)).mean())
 
     assert refused(taught) > refused(plain)
+
+
+def test_what_is_nearer_to_noise_than_to_any_label_is_novel_and_nothing_else_changes() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 10)).astype(np.float32)
+    label = np.arange(400) % 2
+    x[:, 0] += 6 * label
+    windows = Windows(x, label, np.ones(400))
+    hiss = random.normal(scale=0.2, size=(60, 10)).astype(np.float32)
+    hiss[:, 0] += 3
+    plain = Novelty.fit(windows, x[:0], x[:0])
+    taught = Novelty.fit(windows, x[:0], hiss[:30])
+    bound = np.quantile(plain(x), 0.95)
+    assert (plain(hiss[30:]) <= bound).all()
+    assert (taught(hiss[30:]) > bound).all()
+    assert (taught(x) == plain(x)).mean() > 0.95
+
+
+@pytest.mark.parametrize(("labelled", "left"), [(2, 2), (3, 1)])
+def test_noise_of_which_somebody_labelled_clips_is_not_refused(labelled: int, left: int) -> None:
+    random = np.random.default_rng(0)
+    hiss = np.array([[0] * 7 + [9], [0] * 6 + [9, 0]], np.float32)
+    dataset = blobs(2, clips=40)
+    own = (hiss[:1] + random.normal(scale=0.05, size=(labelled, 2, 8))).astype(np.float32)
+    training = [
+        replace(clip, embedding=embedding)
+        for clip, embedding in zip(dataset.training, own, strict=False)
+    ]
+    training += dataset.training[labelled:]
+    head = fitted(replace(dataset, training=tuple(training), noise=hiss))
+    assert len(head.novelty.noise) == left
 
 
 def test_an_answer_is_accepted_from_its_thresholds_on() -> None:
@@ -308,12 +339,16 @@ def straight(dim: int, opset: int) -> Backbone:
 
 
 @pytest.mark.parametrize("opset", [13, 17, 21])
+@pytest.mark.parametrize("noises", [0, 5])
 @pytest.mark.parametrize("dataset", [blobs(3), rings()], ids=["logistic", "network"])
-def test_the_graph_answers_as_the_head_does(dataset: Dataset, opset: int) -> None:
-    head = fitted(dataset)
+def test_the_graph_answers_as_the_head_does(dataset: Dataset, noises: int, opset: int) -> None:
+    dim = dataset.training[0].embedding.shape[1]
+    noise = np.random.default_rng(1).normal(scale=9.0, size=(noises, dim)).astype(np.float32)
+    head = fitted(replace(dataset, noise=noise))
+    assert (len(head.novelty.noise) > 0) == (noises > 0)
     model = fuse(straight(head.dim, opset), head)
     x = np.concatenate([clip.embedding for clip in dataset.held_out])
-    x = np.concatenate([x, 1e3 * x, np.zeros_like(x[:1])])
+    x = np.concatenate([x, 1e3 * x, np.zeros_like(x[:1]), noise])
     names = ["probabilities", "novelty"]
     for session, given_ in (
         (open_session(model), "waveform"),
@@ -333,7 +368,7 @@ def test_novelty_is_finite_however_little_there_is_to_learn(
     x = random.normal(size=(windows, dim)).astype(np.float32)
     x[:, 0] = 7.0
     learnt = Windows(x, random.integers(2, size=windows), np.ones(windows))
-    novelty = Novelty.fit(learnt, x[:0])
+    novelty = Novelty.fit(learnt, x[:0], x[:1])
     assert np.isfinite(novelty(x)).all()
     assert (novelty(x) >= 0).all()
     assert np.isfinite(novelty(np.full((1, dim), 1e30, np.float32))).all()

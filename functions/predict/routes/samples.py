@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from earshot import errors
-from fastapi import APIRouter
+from earshot.field.clips import MEDIA_TYPES
+from fastapi import APIRouter, Path, Response
 
 from predict.manual import responses
 from predict.requests import LABELLED_BODY, Labelled, UseCases
@@ -31,6 +34,39 @@ def samples(services: UseCases) -> schemas.Samples:
             for record in services.arrivals.imports()
         ],
     )
+
+
+@router.get(
+    "/samples/{sample}/clip",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Its audio, 16-bit: FLAC, or WAV at rates that FLAC does not take.",
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in MEDIA_TYPES.values()
+            },
+        },
+        **responses(errors.ClipNotFound),
+    },
+)
+def clip(
+    services: UseCases,
+    sample: Annotated[
+        str,
+        Path(
+            pattern=r"^[0-9a-f]{64}$",
+            description="Its SHA-256, as `POST /search` names it.",
+            examples=[schemas.SAMPLE],
+        ),
+    ],
+) -> Response:
+    """Listen to a sample, mixed to mono, whatever its format.
+
+    Of one with more than two million frames, 41 s at 48 kHz, the beginning.
+    """
+    content, media_type = services.samples.clip(sample)
+    return Response(content, media_type=media_type)
 
 
 @router.post(

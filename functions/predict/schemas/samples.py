@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SAMPLE = "3c9d1f06b1a7a0d2a2c1f6a7e2d1b5c45e0f9b8a7c6d5e4f3a2b1c0d9e8f7a6b"
+
 
 class Refused(BaseModel):
     """An object that could not be used."""
@@ -110,8 +112,7 @@ class TakenIn(BaseModel):
                             "state": "stored",
                             "label": "siren",
                             "key": "samples/siren/9f86d081884c-siren 1.wav",
-                            "sha256": "3c9d1f06b1a7a0d2a2c1f6a7e2d1b5c4"
-                            "5e0f9b8a7c6d5e4f3a2b1c0d9e8f7a6b",
+                            "sha256": SAMPLE,
                             "code": None,
                             "reason": None,
                         },

@@ -40,7 +40,7 @@ class Match(BaseModel):
     end_s: float
     label: str = Field(description="Predicted for a stretch, given to a sample.")
     confidence: float | None = Field(description="Of the prediction; null for a sample.")
-    clip: str | None = Field(description="The path of its audio; null for a sample.")
+    clip: str = Field(description="The path of its audio, which may be gone by now.")
     review: str | None = Field(
         description="The question that people are asked about it, if they are: `POST "
         "/review/{review}` answers it, and makes a sample of it."
@@ -91,6 +91,8 @@ def _match(one: search.Match) -> Match:
         end_s=one.end_s,
         label=one.label,
         confidence=one.confidence,
-        clip=f"/recordings/{one.source}/clips/{one.clip}" if one.clip else None,
+        clip=f"/recordings/{one.source}/clips/{one.clip}"
+        if is_stretch
+        else f"/samples/{one.source}/clip",
         review=one.review,
     )

@@ -51,6 +51,7 @@ def train(
     from retrain.dataset import Seed, split
     from retrain.export import Embedder
     from retrain.folder import Selection, application_of, labelled_files, read_clips
+    from retrain.noise import embed_noises
 
     if out.exists():
         raise BadDataset(f"{out} exists already; a bundle is never overwritten. Choose another.")
@@ -85,7 +86,12 @@ def train(
         clips = teach_silence(clips, listens, embed)
         others, other_notes = read_clips(strange, embed, lambda: bar.advance(reading))
         dataset = split(
-            clips, listens.labels, [*notes, *other_notes], listens.min_recordings, others
+            clips,
+            listens.labels,
+            [*notes, *other_notes],
+            listens.min_recordings,
+            others,
+            embed_noises(listens.sample_rate, listens.window_s, embed),
         )
         fitting = bar.add_task("fitting", total=100)
 

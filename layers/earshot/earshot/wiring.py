@@ -90,6 +90,7 @@ def wire(
         samples=LabelledClips(
             application,
             store,
+            catalog,
             Holdings(dynamodb, settings.table),
             arrivals,
             serving,

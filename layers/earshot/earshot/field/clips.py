@@ -38,9 +38,13 @@ def around(peak_s: float, window_s: float, duration_s: float, sample_rate: int, 
     middle_s = (peak_s + min(peak_s + window_s, duration_s)) / 2
     start_s = round(max(middle_s - most_s / 2, 0.0), 3)
     end_s = round(min(middle_s + most_s / 2, duration_s), 3)
-    # Any FLAC player takes these rates; libsndfile writes no others.
-    suffix = ".flac" if sample_rate < 1 << 16 or sample_rate % 10 == 0 else ".wav"
-    return Clip(name(mark, start_s, end_s, suffix), start_s, end_s)
+    return Clip(name(mark, start_s, end_s, suffix_at(sample_rate)), start_s, end_s)
+
+
+def suffix_at(sample_rate: int) -> str:
+    """What a clip's name ends with: ``.flac``, or ``.wav`` at rates that FLAC does not take."""
+    # Any FLAC player takes these; libsndfile writes no others.
+    return ".flac" if sample_rate < 1 << 16 or sample_rate % 10 == 0 else ".wav"
 
 
 def name(mark: str, start_s: float, end_s: float, suffix: str) -> str:

@@ -9,28 +9,33 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from earshot.audio import decode
+from earshot.audio.streams import opened as streamed
 from earshot.errors import (
     BadRecording,
     BadSample,
+    ClipNotFound,
     LabelConflict,
     NoModel,
     RecordingTooLarge,
     SampleContended,
 )
+from earshot.field import clips
 from earshot.moments import now
 from earshot.recording import Outcome, Refusal, Sample
+from earshot.serving import heard_at_once
 from earshot.store import SampleKey
 
 if TYPE_CHECKING:
     from earshot.application import Application
     from earshot.arrivals import Arrivals
+    from earshot.catalog import Catalog
     from earshot.errors import EarshotError
     from earshot.holdings import Holder, Holdings
     from earshot.recording import Samples, Waveform
     from earshot.search.vectors import VectorStore
     from earshot.services.training import Training
     from earshot.serving import Serving
-    from earshot.store import Opened, Store
+    from earshot.store import Opened, Store, Stored
 
 # An object that changes more often while one looks will be told of again.
 LOOKS = 10
@@ -38,10 +43,11 @@ LOOKS = 10
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """Takes clips into the catalog, and out of it."""
+    """Takes clips into the catalog, and out of it; lets those in it be heard."""
 
     application: Application
     store: Store
+    catalog: Catalog
     holdings: Holdings
     arrivals: Arrivals
     serving: Serving
@@ -58,6 +64,38 @@ class LabelledClips:
         # Also after a repeated event: the first one may have died between count and request.
         self.training.request_if_due()
         return outcome
+
+    def clip(self, sha256: str) -> tuple[bytes, str]:
+        """A sample's audio, mono and 16-bit, and its media type: FLAC, or WAV, as clips are.
+
+        Of a longer one the first ``clips.MOST_FRAMES``. Raises ClipNotFound when there is no such
+        sample, and when its object is gone, or was put anew and is not taken in yet.
+        """
+        stored = self._stored(sha256)
+        with heard_at_once, streamed(self.store.file(stored)) as stream:
+            samples, rate = stream.read(0, clips.MOST_FRAMES), stream.sample_rate
+        suffix = clips.suffix_at(rate)
+        return clips.encode(samples, rate, suffix), clips.media_type(suffix)
+
+    def _stored(self, sha256: str) -> Stored:
+        """The object that a sample was taken from, if that is what is at its key now."""
+        sample = self.catalog.sample(sha256)
+        if sample is None:
+            raise ClipNotFound(f"There is no sample {sha256[:100]!r}, or not any more.")
+        holder = self.holdings.of(sample.key)
+        try:
+            stored = self.store.find(sample.key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            raise ClipNotFound(
+                f"{sample.key} is gone: its sample goes when that is taken in. Search again."
+            ) from error
+        if not holder or (holder.sha256, holder.version) != (sha256, stored.version):
+            raise ClipNotFound(
+                f"{sample.key} was put anew a moment ago, and is not taken in yet. Search again."
+            )
+        return stored
 
     def _settle(self, key: str) -> Outcome:
         for _ in range(LOOKS):

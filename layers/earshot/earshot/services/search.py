@@ -32,8 +32,8 @@ class Match:
     """A sample, or a stretch of a recording, and its ``similarity``, 1 for the very same sound.
 
     ``source`` is a sample's SHA-256 or a recording's id. ``label`` was given to a sample, and
-    predicted for a stretch, then with its ``confidence``. ``clip`` names its audio and ``review``
-    the question that a person is asked about it, if there are any.
+    predicted for a stretch, then with its ``confidence``. ``clip`` names a stretch's audio, and
+    ``review`` the question that a person is asked about it, if there is one.
     """
 
     similarity: float
@@ -180,7 +180,7 @@ def _stretch(hit: Hit, record: FieldRecording) -> Match:
         end_s=hit.end_s,
         label=hit.label,
         confidence=round(hit.confidence, 4),
-        clip=hit.clip or None,
+        clip=hit.clip,
         review=hit.review or None,
     )
 
