@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from earshot import errors
+from earshot.field.clips import MEDIA_TYPES
 from fastapi import FastAPI
 
 from predict import problems
@@ -20,6 +21,13 @@ ANY_AUDIO = "audio/*"
 FASTAPI_422 = "HTTPValidationError"
 SCHEMA = "#/components/schemas/"
 REQUEST_ID = "0f3c6f1e-6d0e-4f3e-9d57-0a8c9a1f2b3c"
+# What a route that answers a clip's audio tells of it.
+CLIP_AUDIO: dict[str, Any] = {
+    "description": "Its audio, 16-bit: FLAC, or WAV at rates that FLAC does not take.",
+    "content": {
+        kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()
+    },
+}
 
 
 def responses(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:

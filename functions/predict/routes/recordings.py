@@ -13,13 +13,13 @@ from earshot.errors import (
     ResultsTooLarge,
     UnknownLabel,
 )
-from earshot.field.clips import MEDIA_TYPES, media_type
+from earshot.field.clips import media_type
 from earshot.field.detections import select
 from earshot.field.formats import FORMATS
 from fastapi import APIRouter, Path, Query, Response
 
 from predict.lists import Cursor, Limit, OfSite
-from predict.manual import responses
+from predict.manual import CLIP_AUDIO, responses
 from predict.requests import UseCases
 from predict.schemas import recordings as schemas
 
@@ -117,16 +117,7 @@ def detections(
 @router.get(
     "/recordings/{recording}/clips/{clip}",
     response_class=Response,
-    responses={
-        200: {
-            "description": "Its audio, 16-bit: FLAC, or WAV at rates that FLAC does not take.",
-            "content": {
-                kind: {"schema": {"type": "string", "format": "binary"}}
-                for kind in MEDIA_TYPES.values()
-            },
-        },
-        **responses(RecordingNotFound, ClipNotFound),
-    },
+    responses={200: CLIP_AUDIO, **responses(RecordingNotFound, ClipNotFound)},
 )
 def clip(
     services: UseCases,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from earshot import errors
-from earshot.field.clips import MEDIA_TYPES
 from fastapi import APIRouter, Path, Response
 
-from predict.manual import responses
+from predict.manual import CLIP_AUDIO, responses
 from predict.requests import LABELLED_BODY, Labelled, UseCases
 from predict.schemas import samples as schemas
 
@@ -39,16 +38,7 @@ def samples(services: UseCases) -> schemas.Samples:
 @router.get(
     "/samples/{sample}/clip",
     response_class=Response,
-    responses={
-        200: {
-            "description": "Its audio, 16-bit: FLAC, or WAV at rates that FLAC does not take.",
-            "content": {
-                kind: {"schema": {"type": "string", "format": "binary"}}
-                for kind in MEDIA_TYPES.values()
-            },
-        },
-        **responses(errors.ClipNotFound),
-    },
+    responses={200: CLIP_AUDIO, **responses(errors.ClipNotFound)},
 )
 def clip(
     services: UseCases,
