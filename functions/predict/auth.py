@@ -48,6 +48,7 @@ SCOPES: dict[str, Scope | None] = {
     "POST /uploads/{upload_id}/complete": "write",
     "DELETE /uploads/{upload_id}": "write",
     "POST /retrain": "write",
+    "POST /review": "write",
     "POST /review/{review}": "write",
     "POST /models/{version}/promote": "admin",
     "POST /models/rollback": "admin",

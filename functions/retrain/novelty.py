@@ -30,7 +30,7 @@ BACKGROUND_DEVIATION = 0.3
 NEARER = 1.5
 STEEPNESS = 16.0
 # Somebody has labelled a noise when so many clips of one label are that near to it. None of SESA's
-# is; of seven shots the last window is.
+# is; one window of seven shots is.
 LABELLED = 3
 # Standardised features are clipped here: one that is far off must not drown the others.
 LIMIT = 5.0

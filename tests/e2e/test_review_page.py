@@ -287,7 +287,7 @@ def test_one_can_look_at_what_was_guessed_to_be_a_label(
     guessed = {one["doubt"]["label"] for one in ask(site, "/review?site=ridge")["reviews"]}
     label = max(guessed - {shown})
     page.get_by_label("Guessed to be").select_option(label)
-    expect(page.locator("main")).to_contain_text(f"was guessed to be {label} from ridge")
+    expect(page.locator("main")).to_contain_text(f"was guessed to be {label} and comes from ridge")
     expect(page.locator(".guess h2")).to_contain_text(f"guess: {label}")
     assert re.search(f"site=ridge&label={label}$", page.url)
     page.get_by_label("Guessed to be").select_option("anything")

@@ -47,6 +47,21 @@ class CompleteUpload(UseCase):
         assert len(versions) == 1
 
 
+class Question(UseCase):
+    """What waits can be listened to, and each stretch waits once."""
+
+    name = "ask people about a sound"
+
+    def act(self, services: Services) -> None:
+        services.questions.ask(recording())
+
+    def check(self, world: World) -> None:
+        reviews = world.use_cases(self.threshold).reviews
+        asked = reviews.waiting(100)
+        assert len({one.review for one in asked}) == len(asked) > 0
+        assert all(reviews.clip(one.review) for one in asked)
+
+
 class Decision(UseCase):
     name = "decide a review"
     review = ""

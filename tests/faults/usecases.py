@@ -27,7 +27,7 @@ from model_cases import (
     Train,
     TrainForTheShadow,
 )
-from people_cases import Ask, Classify, CompleteUpload, Decision, TakeIn, Undo
+from people_cases import Ask, Classify, CompleteUpload, Decision, Question, TakeIn, Undo
 from search_cases import Pack, PackedBefore
 from usecase import UseCase
 
@@ -44,6 +44,7 @@ USE_CASES: tuple[type[UseCase], ...] = (
     Replacement,
     TakeIn,
     CompleteUpload,
+    Question,
     Decision,
     Undo,
     Ask,

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
-from conftest import clip
+from conftest import clip, encode
 from earshot.bundle import Bundle
 from earshot.cli import training
 from earshot.runs import Run
 from earshot.services import Services
 from fastapi.testclient import TestClient
-from shell import Shell, problem
+from shell import Shell, answers_of, problem
 
 from infra.local.sounds.surveillance import SOUNDS
 from predict.schemas.lessons import PROJECTION, REVIEWS
@@ -86,6 +87,54 @@ def test_a_service_that_is_busy_is_asked_again(
     earshot.answers(stumbling)
     assert earshot("predict", tmp_path / "a.wav", "--json").json["label"] == "siren"
     assert len(earshot.asked) == 4
+
+
+def test_people_are_asked_what_the_uncertain_ones_are(
+    earshot: Shell, api: TestClient, tmp_path: Path
+) -> None:
+    (tmp_path / "odd.wav").write_bytes(odd())
+    (tmp_path / "siren.wav").write_bytes(clip("siren"))
+    uncertain, accepted = earshot("predict", tmp_path, "--review", "--json").json
+    assert (uncertain["decision"], accepted["decision"]) == ("uncertain", "accepted")
+    assert "review" not in accepted
+    waiting = api.get("/review?site=/predict").json()["reviews"]
+    assert sorted(uncertain["review"]) == sorted(one["review"] for one in waiting) != []
+    # Whoever asks again asks about the same.
+    shown = earshot("predict", tmp_path, "--review")
+    assert shown.code == 0
+    assert all(review in shown.out for review in uncertain["review"])
+    assert len(api.get("/review?site=/predict").json()["reviews"]) == len(waiting)
+
+
+def test_nobody_is_asked_unless_it_is_said(earshot: Shell, api: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "odd.wav").write_bytes(odd())
+    assert "review" not in earshot("predict", tmp_path / "odd.wav", "--json").json
+    assert api.get("/review").json()["reviews"] == []
+
+
+def test_what_was_heard_is_told_even_if_nobody_could_be_asked(
+    earshot: Shell, api: TestClient, tmp_path: Path
+) -> None:
+    file = tmp_path / "odd.wav"
+    file.write_bytes(odd())
+    refusals = {"/review": problem(503, "aws_unavailable")}
+    everything = answers_of(api)
+    earshot.answers(lambda request: refusals.get(request.url.path) or everything(request))
+    done = earshot("predict", file, "--review", "--json")
+    assert done.code == 1
+    assert (done.json["decision"], done.json["code"]) == ("uncertain", "aws_unavailable")
+    assert "review" not in done.json
+    shown = earshot("predict", file, "--review")
+    assert shown.err.startswith("aws_unavailable: ")
+    assert done.json["label"] in shown.out
+    # A token for answers only ends it all, as anywhere.
+    refusals["/review"] = problem(403, "scope_missing")
+    assert earshot("predict", file, "--review").code == 4
+
+
+def odd() -> bytes:
+    """A tone, which is like nothing that was learnt."""
+    return encode(0.5 * np.sin(2 * np.pi * 1_000 * np.arange(64_000) / 16_000), 16_000)
 
 
 # --- looking -----------------------------------------------------------------------------------

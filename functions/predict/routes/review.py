@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from earshot.errors import BadKey, ClipNotFound, ReviewConflict, ReviewNotFound, UnknownLabel
+from earshot.errors import (
+    BadKey,
+    BadRecording,
+    ClipNotFound,
+    NoModel,
+    ReviewConflict,
+    ReviewNotFound,
+    UnknownLabel,
+)
 from earshot.field.clips import MEDIA_TYPES
 from fastapi import APIRouter, Path, Query, Response
 
 from predict.auth import Caller
 from predict.lists import OfLabel, OfSite
 from predict.manual import responses
-from predict.requests import UseCases
+from predict.requests import RECORDING_BODY, Recording, UseCases
 from predict.schemas import review as schemas
 
 CLIP_TYPE = MEDIA_TYPES[".wav"]
@@ -35,7 +43,9 @@ def queue(
     label: OfLabel = None,
     limit: Annotated[int, Query(ge=1, le=100, description="How many.")] = 20,
 ) -> schemas.Queue:
-    """Stretches of recordings that wait for a person, those that teach most first.
+    """Stretches that wait for a person, those that teach most first.
+
+    They are of recordings, or of sounds that `POST /review` was sent.
 
     What models disagree on comes first, then what comes from a site that drifts; the others by how
     uncertain or novel they are, spread over labels and sites. Work through what you got in its
@@ -47,6 +57,27 @@ def queue(
             for review in services.reviews.waiting(limit, site, label)
         ],
         reviewed=services.reviews.reviewed(),
+    )
+
+
+@router.post(
+    "/review",
+    openapi_extra=RECORDING_BODY,
+    response_model=schemas.Asked,
+    responses=responses(BadRecording, NoModel),
+)
+def ask(services: UseCases, recording: Recording) -> schemas.Asked:
+    """Ask people what a sound is, such as one that `POST /predict` was not sure of.
+
+    Its doubtful windows wait in the queue from now on, three at most, or its least sure one if none
+    is doubtful. Their audio is kept, which `POST /predict` never does. The same sound again
+    answers what became of them.
+    """
+    return schemas.Asked(
+        reviews=[
+            schemas.Review.model_validate(review, from_attributes=True)
+            for review in services.questions.ask(recording)
+        ]
     )
 
 

@@ -51,6 +51,16 @@ REVIEW: dict[str, Any] = {
     ],
 }
 
+WAITING: dict[str, Any] = REVIEW | {
+    "verdict": None,
+    "reviewed_label": None,
+    "sample": None,
+    "reviewed_by": None,
+    "reviewed_at": None,
+    "history": [],
+}
+SENT: dict[str, Any] = WAITING | {"key": "/predict", "site": "/predict"}
+
 
 class Doubt(BaseModel):
     """A stretch of a recording that is worth a person's time."""
@@ -93,9 +103,9 @@ class Review(BaseModel):
     )
 
     review: str = Field(description="Its id. `GET /review/{review}/clip` lets you listen.")
-    recording: str
-    key: str
-    site: str
+    recording: str = Field(description="Its id; that of a sound that was sent is no recording's.")
+    key: str = Field(description="The recording's; `/predict` for a sound that was sent.")
+    site: str = Field(description="The recording's; `/predict` for a sound that was sent.")
     doubt: Doubt
     model_version: str
     queued_at: str
@@ -116,17 +126,7 @@ class Queue(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "reviews": [
-                    {
-                        **REVIEW,
-                        "verdict": None,
-                        "reviewed_label": None,
-                        "sample": None,
-                        "reviewed_by": None,
-                        "reviewed_at": None,
-                        "history": [],
-                    }
-                ],
+                "reviews": [WAITING],
                 "reviewed": {"confirm": 21, "correct": 8, "reject": 5},
             }
         }
@@ -134,6 +134,14 @@ class Queue(BaseModel):
 
     reviews: list[Review]
     reviewed: dict[Verdict, int] = Field(description="How many verdicts of each kind stand.")
+
+
+class Asked(BaseModel):
+    """What people are asked about a sound that was sent."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reviews": [SENT]}})
+
+    reviews: list[Review]
 
 
 class Answer(BaseModel):

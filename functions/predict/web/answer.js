@@ -5,8 +5,8 @@ import { Icon } from "./icons.js";
 import { Bars, Decision, Label } from "./parts.js";
 import { isSure } from "./sound.js";
 
-/** `play(from, to)` plays a stretch, where it can be; `actions` are what can be done next. */
-export function Answer({ prediction, look, explanation = null, play = null, actions = null }) {
+/** `play(from, to)` plays a stretch, where it can be; `actions` are what can be done next, `children` what came of it. */
+export function Answer({ prediction, look, explanation = null, play = null, actions = null, children }) {
   const { label, confidence, decision, top, probabilities, segments } = prediction;
   const { colour, alert, threshold, description } = look(label);
   const isUncertain = decision === "uncertain";
@@ -32,6 +32,7 @@ export function Answer({ prediction, look, explanation = null, play = null, acti
                 ${stretch(one.start_s, one.end_s)}, ${percent(one.confidence)}</span></li>`)}
           </ul>`}
         <div class="row">${actions}</div>
+        ${children}
         ${explanation && html`<${Why} found=${explanation} />`}
       </section>
       <section class="likely" aria-labelledby="likely">

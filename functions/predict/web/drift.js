@@ -1,11 +1,10 @@
 // Drift on Monitor: whether what is heard still sounds as what the model was judged by, site by site.
 import { html } from "./dom.js";
-import { count, moment, percent, words } from "./format.js";
+import { count, moment, percent } from "./format.js";
 import { Label } from "./parts.js";
 import { link } from "./links.js";
+import { ASKED, placed } from "./sites.js";
 
-// What is sent to the API is of no site.
-const ASKED = "/predict";
 const STATES = { drifting: "drifts", steady: "steady", too_few: "too few answers" };
 // From here on the index of the label mix is called a large shift, as scoring has it.
 const OTHER_MIX = 0.25;
@@ -65,5 +64,3 @@ export function inWords(drift) {
   const asked = `Looked at ${moment(drift.at)}; when nothing changes, an alarm is raised on ${percent(drift.false_alarms, 0)} of days at most.`;
   return `${found}${waiting} ${asked}`.trim();
 }
-
-const placed = (site) => (site === ASKED ? "What is sent to the API" : words(site));

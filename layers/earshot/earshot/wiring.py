@@ -31,6 +31,7 @@ from earshot.services.imports import Imports
 from earshot.services.models import Models
 from earshot.services.occurrences import Occurrences
 from earshot.services.packing import Packing
+from earshot.services.questions import Questions
 from earshot.services.review import ReviewQueue
 from earshot.services.samples import LabelledClips
 from earshot.services.search import Search
@@ -76,7 +77,8 @@ def wire(
     alerts = Alerts(application, Incidents(dynamodb, settings.table), publisher)
     training = Training(catalog, ledger, registry, publisher, settings.retrain_threshold)
     models = Models(registry, serving, publisher, Announcements(dynamodb, settings.table))
-    reviews = ReviewQueue(Docket(dynamodb, settings.table), store, results, application)
+    docket = Docket(dynamodb, settings.table)
+    reviews = ReviewQueue(docket, store, results, application)
     return Services(
         application=application,
         store=store,
@@ -125,6 +127,7 @@ def wire(
         ),
         occurrences=Occurrences(logbook, chronicle),
         reviews=reviews,
+        questions=Questions(docket, results, serving),
         uploads=Uploads(application, store, catalog),
         training=training,
         models=models,

@@ -5,6 +5,7 @@ import { useClasses } from "../classes.js";
 import { announce, html, useEffect, useState } from "../dom.js";
 import { bytes as inBytes, percent, words } from "../format.js";
 import { Answer } from "../answer.js";
+import { AskPeople, Asked, standing } from "../asking.js";
 import { handOver } from "../handover.js";
 import { Intake } from "../intake.js";
 import { PageHead, Trouble, Waiting } from "../parts.js";
@@ -15,7 +16,7 @@ import { TooLarge } from "../too-large.js";
 const MAX_BYTES = 4_400_000;
 const NOTHING = {
   file: null, name: null, sound: null, unseen: null, prediction: null, problem: null, busy: false, explaining: false,
-  isExplained: false, isOurs: false,
+  isExplained: false, isOurs: false, reviews: null, refusal: null, isAsking: false,
 };
 // What was heard last, or is being heard, is there again when the reader comes back to the page.
 let shown = NOTHING;
@@ -76,6 +77,23 @@ async function explain() {
   }
 }
 
+async function askPeople() {
+  const { file } = shown;
+  // Unlike what is heard anew, this leaves alone what is still being explained.
+  const showMine = (change) => {
+    if (shown.file !== file) return false;
+    show(change);
+    return true;
+  };
+  show({ isAsking: true, refusal: null });
+  try {
+    const { reviews } = await send("/review", await file.arrayBuffer());
+    if (showMine({ reviews, isAsking: false })) announce(standing(reviews));
+  } catch (refusal) {
+    showMine({ refusal, isAsking: false });
+  }
+}
+
 export default function Listen({ query }) {
   const classes = useClasses();
   const [state, setState] = useState(shown);
@@ -100,7 +118,8 @@ export default function Listen({ query }) {
       ${sound && html`<${Heard} key=${name} state=${state} look=${classes.look} />`}
       ${!sound && prediction && html`
         ${state.unseen && html`<p class="soft">${state.unseen} The answer below stands all the same.</p>`}
-        <${Answer} prediction=${prediction} look=${classes.look} actions=${html`<${GoOn} ...${state} />`} />`}
+        <${Answer} prediction=${prediction} look=${classes.look} actions=${html`<${GoOn} ...${state} />`}>
+          <${Asked} ...${state} again=${askPeople} /><//>`}
       ${busy && html`<${Waiting} what=${`Listening to ${name}`} />`}
       ${problem && html`<${Trouble} problem=${problem} about=${name} again=${file && (() => take(file, name, isOurs))} />`}
     </div>`;
@@ -121,15 +140,19 @@ function Heard({ state, look }) {
           onClick=${() => (prediction.explanation ? show({ isExplained: !isExplained }) : explain())}>
           ${explaining ? "Looking for what it hangs on …" : explanation ? "Hide why" : "Show why"}
         </button>
-        <${GoOn} ...${state} />`} />`}`;
+        <${GoOn} ...${state} />`}><${Asked} ...${state} again=${askPeople} /><//>`}`;
 }
 
 /** What else can be done with the sound; our own sketches are nothing to learn from. */
-function GoOn({ file, name, isOurs }) {
+function GoOn({ file, name, isOurs, prediction, reviews, isAsking }) {
+  const isUncertain = prediction.decision === "uncertain";
+  const ask = !isOurs && !reviews && html`<${AskPeople} isUncertain=${isUncertain} isAsking=${isAsking} ask=${askPeople} />`;
   const named = () => [file instanceof File ? file : new File([file], `${name}.wav`, { type: file.type })];
   return html`
+    ${isUncertain && ask}
     <button class="quiet" onClick=${() => handOver("search", named())}>Find more like this</button>
-    ${!isOurs && html`<button class="quiet" onClick=${() => handOver("train", named())}>Teach what it is</button>`}`;
+    ${!isOurs && html`<button class="quiet" onClick=${() => handOver("train", named())}>Teach what it is</button>`}
+    ${!isUncertain && ask}`;
 }
 
 function Hint() {
@@ -146,8 +169,8 @@ function Hint() {
     </div>`;
 }
 
-const predict = (content, explained = false) => get(`/predict?top_k=5${explained ? "&explain=true" : ""}`, {
-  method: "POST", body: content, headers: { "Content-Type": "audio/*" },
-});
+const predict = (content, explained = false) => send(`/predict?top_k=5${explained ? "&explain=true" : ""}`, content);
+
+const send = (path, body) => get(path, { method: "POST", body, headers: { "Content-Type": "audio/*" } });
 
 const inWords = ({ label, confidence, decision }) => `${words(label)}, ${percent(confidence)}, ${decision}`;

@@ -8,6 +8,7 @@ import { Naming } from "../naming.js";
 import { Bars, Empty, Label, PageHead, Trouble, Waiting } from "../parts.js";
 import { usePoll } from "../poll.js";
 import { link } from "../links.js";
+import { ASKED, placed } from "../sites.js";
 import { SoundView, usePlayer } from "../sound.js";
 import { Standing } from "../standing.js";
 
@@ -51,13 +52,14 @@ function Queue({ site, label }) {
   const isEmpty = judging.reviewed && !current;
   return html`
     <${PageHead} title="Review">What the model is least sure of, and what it never heard the like of, comes first. Say what it is: it learns most from this.<//>
-    ${(site || label) && html`<p class="row small"><span>Only what ${label ? html`was guessed to be <b>${words(label)}</b>` : "comes"}
-      ${site && html` from <b>${site}</b>`}.</span> <a href=${link("review")}>All that waits</a></p>`}
+    ${(site || label) && html`<p class="row small"><span>Only what ${label && html`was guessed to be <b>${words(label)}</b>`}
+      ${label && site && " and "}${site && (site === ASKED ? "was sent to the API" : html`comes from <b>${site}</b>`)}.</span>
+      ${" "}<a href=${link("review")}>All that waits</a></p>`}
     <${Standing} reviewed=${judging.reviewed} samples=${samples.data} />
     ${problem && html`<${Trouble} problem=${problem} again=${isLost ? judging.again : null} />`}
     ${!judging.reviewed && !problem && html`<${Waiting} />`}
     ${isEmpty && html`<${Empty}>Nothing waits for you${site || label ? " of this kind" : ""}. When <a href=${link("recordings")}>recordings</a>
-      ${" "}are heard, what is doubtful in them comes here.
+      ${" "}are heard, what is doubtful in them comes here; so does a sound that you ask people about on <a href=${link("listen")}>Listen</a>.
       ${done.length > 0 && html` <button class="quiet" onClick=${undo}>Take the last one back</button>`}<//>`}
     ${current && html`
       <${Stage} key=${current.review} asked=${current} sound=${judging.sound} labels=${labels} samples=${samples.data}
@@ -93,7 +95,8 @@ function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, pla
   const [problem, setProblem] = useState(null);
   const { doubt } = asked;
   const player = usePlayer(heard);
-  const name = `${fileName(asked.key)}, ${stretch(doubt.start_s, doubt.end_s)}`;
+  const whole = asked.site === ASKED ? "a sound sent to the API" : fileName(asked.key);
+  const name = `${whole}, ${stretch(doubt.start_s, doubt.end_s)}`;
 
   useEffect(() => {
     let isHere = true;
@@ -113,7 +116,7 @@ function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, pla
   });
 
   return html`
-    <section class="card stage-card" aria-label=${`A stretch of ${fileName(asked.key)}`}>
+    <section class="card stage-card" aria-label=${`A stretch of ${whole}`}>
       ${heard && html`<${SoundView} sound=${heard} name=${name} player=${player} look=${look} />`}
       ${!heard && !problem && html`<div class="placeholder"></div>`}
       ${problem && html`<${Trouble} problem=${problem} />`}
@@ -127,9 +130,7 @@ function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, pla
           <h2>The model’s guess: <${Label} label=${doubt.label} look=${look} plain /></h2>
           <${Bars} items=${likeliest(doubt)} look=${look} />
           <p class="small">${reason(asked)}${doubt.novelty > 0 && html` <span class="soft">${novelty(doubt)}</span>`}</p>
-          <p class="soft small">From <a href=${link("recordings", [asked.recording])}>${fileName(asked.key)}</a> of ${asked.site},
-            ${" "}${stretch(doubt.start_s, doubt.end_s)}; model ${asked.model_version}.
-            ${" "}<a href=${link("search", [], { recording: asked.recording, start_s: doubt.start_s })}>Find more like this</a></p>
+          <${Origin} asked=${asked} />
         </div>
         <div class="stack tight" role="group" aria-labelledby="say">
           <h2 id="say">What is it?</h2>
@@ -149,13 +150,22 @@ function Stage({ asked, sound, labels, samples, look, settle, undo, hasDone, pla
     </section>`;
 }
 
+/** Where it comes from; of what was sent to the API no recording was kept, nor anything to search by. */
+function Origin({ asked: { key, site, recording, doubt, model_version: model } }) {
+  const part = `${stretch(doubt.start_s, doubt.end_s)}; model ${model}.`;
+  if (site === ASKED) return html`<p class="soft small">From a sound that was sent to the API, ${part}</p>`;
+  return html`
+    <p class="soft small">From <a href=${link("recordings", [recording])}>${fileName(key)}</a> of ${site}, ${part}
+      ${" "}<a href=${link("search", [], { recording, start_s: doubt.start_s })}>Find more like this</a></p>`;
+}
+
 /** Why this stretch is asked about, in a sentence. */
 function reason({ doubt, site }) {
   const [, second] = likeliest(doubt);
   const rival = second && `${words(second.label)} is nearly as likely`;
   return {
     disagreement: "Two models hear different things here.",
-    drift: `${site} does not sound as what the model was judged by.`,
+    drift: `${placed(site)} does not sound as what the model was judged by.`,
     novel: "The model never heard the like: its answer says little.",
     uncertain: doubt.margin < CLOSE && rival ? `The model is torn: ${rival}.` : "The model is not sure enough of its answer.",
   }[doubt.reason];

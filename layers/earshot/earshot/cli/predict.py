@@ -25,13 +25,17 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which times and frequencies it hangs on.")
     ] = False,
+    review: Annotated[
+        bool, typer.Option("--review", help="Ask people what the uncertain ones are.")
+    ] = False,
     jobs: Jobs = 4,
     as_json: AsJson = False,
 ) -> None:
     """Hear recordings, and say what they are.
 
     As JSON one file gives one object, several files or a folder a list of them. One that was
-    refused has code and detail in place of an answer.
+    refused has code and detail in place of an answer, or beside it if only asking people failed.
+    What they are asked is told by its ids, as review.
     """
     paths = [
         path for given in files for path in (audio_below(given) if given.is_dir() else [given])
@@ -41,7 +45,7 @@ def predict(
     wish = {"top_k": top_k, "explain": explain}
     with connected(context) as api, ThreadPoolExecutor(jobs) as pool:
         try:
-            answers = list(pool.map(lambda path: _ask(api, path, wish), paths))
+            answers = list(pool.map(lambda path: _ask(api, path, wish, review), paths))
         except BaseException:
             api.stop.set()
             pool.shutdown(cancel_futures=True)
@@ -53,29 +57,37 @@ def predict(
         alone = len(files) == 1 and not files[0].is_dir()
         print_json(answers[0] if alone else answers)
     else:
-        _print([answer for answer in answers if "label" in answer])
+        _print([answer for answer in answers if "label" in answer], review)
     if any("code" in answer for answer in answers):
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _ask(api: Api, path: Path, wish: dict[str, Any]) -> dict[str, Any]:
-    """The API's answer for a file, or its refusal of it; what concerns all files is raised."""
+def _ask(api: Api, path: Path, wish: dict[str, Any], review: bool) -> dict[str, Any]:
+    """The API's answer for a file, or its refusal of it; what concerns all files is raised.
+
+    With ``review`` people are asked about what is uncertain.
+    """
+    answer: dict[str, Any] = {"file": str(path)}
     try:
         with path.open("rb") as file:
             content = {"file": (path.name, file)}
-            answer = api.ask("POST", "/predict", tries=TRIES, params=wish, files=content)
+            answer |= api.ask("POST", "/predict", tries=TRIES, params=wish, files=content)
+            if review and answer["decision"] == "uncertain":
+                asked = api.ask("POST", "/review", tries=TRIES, files=content)["reviews"]
+                answer["review"] = [one["review"] for one in asked]
     except TokenRefused:
         raise
     except (ApiRefused, OSError) as error:
-        return {"file": str(path), **problem(error)}
-    return {"file": str(path), **answer}
+        answer |= problem(error)
+    return answer
 
 
-def _print(answers: list[dict[str, Any]]) -> None:
+def _print(answers: list[dict[str, Any]], review: bool) -> None:
     if answers:
         print_table(
             f"Heard by {', '.join(sorted({answer['model_version'] for answer in answers}))}",
-            ("file", "label", ">confidence", "decision", ">seconds", "then"),
+            ("file", "label", ">confidence", "decision", ">seconds", "then")
+            + (("review",) if review else ()),
             (
                 (
                     answer["file"],
@@ -88,6 +100,7 @@ def _print(answers: list[dict[str, Any]]) -> None:
                         for other in answer["top"][1:]
                     ),
                 )
+                + ((", ".join(answer.get("review", [])),) if review else ())
                 for answer in answers
             ),
         )

@@ -73,6 +73,12 @@ class Docket:
             )
         ]
 
+    def ask(self, review: Review) -> Review:
+        """Queue one, unless it ever was; answers it as it stands."""
+        if actions := self.asking([review]):
+            self._table.transact(*actions)
+        return self.review(review.review)
+
     def favour(self, sites: Collection[str]) -> None:
         """Let the reviews of some sites come first from now on, and of no others.
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from earshot.services.models import Models
     from earshot.services.occurrences import Occurrences
     from earshot.services.packing import Packing
+    from earshot.services.questions import Questions
     from earshot.services.review import ReviewQueue
     from earshot.services.samples import LabelledClips
     from earshot.services.search import Search
@@ -74,6 +75,7 @@ class Services:
     drift: Drift
     occurrences: Occurrences
     reviews: ReviewQueue
+    questions: Questions
     uploads: Uploads
     training: Training
     models: Models
