@@ -8,7 +8,7 @@ import numpy as np
 from earshot.recording import Waveform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from earshot.recording import Samples
 
@@ -68,13 +68,11 @@ def steady_noise(
     return Waveform(sound.astype(np.float32), sample_rate)
 
 
-def steady_noises(sample_rate: int, window_s: float) -> list[Waveform]:
-    """DRAWS of steady noise, the same each time."""
+def steady_noises(sample_rate: int, window_s: float) -> Iterator[Waveform]:
+    """DRAWS of steady noise, the same each time; one after the other, for bats' are 180 MB."""
     random = np.random.default_rng(0)
-    return [
-        steady_noise(random, sample_rate, window_s * random.uniform(*LENGTHS), STEADY_DB)
-        for _ in range(DRAWS)
-    ]
+    for _ in range(DRAWS):
+        yield steady_noise(random, sample_rate, window_s * random.uniform(*LENGTHS), STEADY_DB)
 
 
 def embed_noises(

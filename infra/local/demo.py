@@ -139,6 +139,8 @@ class _Show:
             try:
                 self._send("/retrain", b'{"reason": "all samples are in by now"}')
             except urllib.error.HTTPError as error:
+                # It is an answer too, and keeps its connection open.
+                error.close()
                 if error.code != HTTPStatus.CONFLICT:
                     raise
         last = self._last_run()

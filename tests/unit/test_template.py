@@ -196,7 +196,7 @@ def test_what_make_run_asks_of_the_local_stack(given: str, option: str, is_there
     assert (option in command) == is_there
 
 
-def test_who_answers_the_api_may_move_the_champion_and_write_no_other_artifact() -> None:
+def test_who_answers_the_api_may_move_the_champion_keep_clips_and_write_no_other_artifact() -> None:
     own = [one for name, one in statements() if name in ("PredictRole", "LoopPolicy")]
     writes = [
         resource
@@ -205,7 +205,10 @@ def test_who_answers_the_api_may_move_the_champion_and_write_no_other_artifact()
         for resource in as_list(one["Resource"])
         if "ArtifactsBucket" in str(resource)
     ]
-    assert writes == [{"Fn::Sub": "${ArtifactsBucket.Arn}/champion.json"}]
+    assert writes == [
+        {"Fn::Sub": "${ArtifactsBucket.Arn}/champion.json"},
+        {"Fn::Sub": "${ArtifactsBucket.Arn}/clips/*"},
+    ]
     reads = [
         resource
         for one in own
@@ -288,7 +291,7 @@ def test_results_never_land_where_arrivals_are_looked_for() -> None:
     assert sorted(writers) == [
         *("IngestRole", "IngestRole"),
         "JobRole",
-        *("PredictRole", "PredictRole"),
+        *("PredictRole",) * 3,
         *("SweepRole",) * 4,
     ]
     for role in ("IngestRole", "SweepRole"):

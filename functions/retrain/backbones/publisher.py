@@ -35,6 +35,8 @@ def download(url: str, sha256: str, progress: Callable[[int, int | None], None])
                 content += block
                 progress(len(content), size)
     except HTTPError as error:
+        # It is an answer too, and keeps its connection open.
+        error.close()
         raise FetchFailed(
             f"{url} answers {error.code} {error.reason}. If it has moved, name another place by "
             "--url, or download it by hand and serve it from there."
