@@ -103,23 +103,11 @@ class Heard:
     @property
     def reviews(self) -> list[Review]:
         """What a person is to be asked."""
-        record = self.record
-        reviews = []
-        for one in self._doubts:
-            clip = f"{CLIPS}{record.recording}/{self._of(one).name}"
-            reviews.append(
-                Review(
-                    review=object_id(clip),
-                    recording=record.recording,
-                    key=record.key,
-                    site=record.site,
-                    doubt=one,
-                    clip=clip,
-                    model_version=self.card.version,
-                    queued_at=now(),
-                )
-            )
-        return reviews
+        record, version = self.record, self.card.version
+        return [
+            question(one, record.recording, record.key, record.site, self.digest, version)
+            for one in self._doubts
+        ]
 
     @property
     def clips(self) -> list[Clip]:
@@ -193,6 +181,29 @@ class Heard:
         )
 
     def _of(self, doubt: Doubt) -> Clip:
-        """A doubt's own window, no more, for it may become a sample; as WAV, as samples are."""
-        name = clips.name(self.digest, doubt.start_s, doubt.end_s, ".wav")
-        return Clip(name, doubt.start_s, doubt.end_s)
+        return Clip(_name_of(doubt, self.digest), doubt.start_s, doubt.end_s)
+
+
+def question(
+    doubt: Doubt, recording: str, key: str, site: str, digest: str, version: str
+) -> Review:
+    """What a person is asked about a doubt of the model ``version``.
+
+    ``recording`` and ``key`` name what it is of; ``digest`` tells its content from others.
+    """
+    clip = f"{CLIPS}{recording}/{_name_of(doubt, digest)}"
+    return Review(
+        review=object_id(clip),
+        recording=recording,
+        key=key,
+        site=site,
+        doubt=doubt,
+        clip=clip,
+        model_version=version,
+        queued_at=now(),
+    )
+
+
+def _name_of(doubt: Doubt, digest: str) -> str:
+    """Of its own window, no more, for it may become a sample; as WAV, as samples are."""
+    return clips.name(digest, doubt.start_s, doubt.end_s, ".wav")

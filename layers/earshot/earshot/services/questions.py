@@ -8,16 +8,15 @@ from earshot.audio import decode
 from earshot.drift.observations import ASKED
 from earshot.field import clips
 from earshot.field.detections import doubt, doubts
-from earshot.field.results import CLIPS
-from earshot.moments import now
-from earshot.recording import Review, object_id
+from earshot.recording import object_id
+from earshot.services.heard import question
 from earshot.serving import heard_at_once
 
 if TYPE_CHECKING:
     from earshot.bundle import ModelCard
     from earshot.detector import Hearing
     from earshot.field.results import Results
-    from earshot.recording import Doubt, Waveform
+    from earshot.recording import Doubt, Review, Waveform
     from earshot.review.docket import Docket
     from earshot.serving import Serving
 
@@ -39,11 +38,15 @@ class Questions:
         with heard_at_once:
             detector, waveform = self._serving.detector(), decode(data)
             hearing = detector.hear(waveform)
+        sha256 = waveform.sha256
+        recording = object_id(f"{ASKED}/{sha256}")
         asked = []
         for one in _doubts(hearing, detector.card, waveform.duration_s):
-            review = _review(one, waveform, detector.card)
+            review = question(one, recording, ASKED, ASKED, sha256[:12], detector.card.version)
             # First, so that whatever waits can be listened to.
-            self._results.keep(review.clip, _cut(waveform, one), clips.media_type(review.clip))
+            self._results.keep(
+                review.clip, _cut(waveform, one, review.clip), clips.media_type(review.clip)
+            )
             asked.append(self._docket.ask(review))
         return asked
 
@@ -55,24 +58,7 @@ def _doubts(hearing: Hearing, card: ModelCard, duration_s: float) -> tuple[Doubt
     return found or (doubt(hearing, card, duration_s, least),)
 
 
-def _review(one: Doubt, waveform: Waveform, card: ModelCard) -> Review:
-    recording = object_id(f"{ASKED}/{waveform.sha256}")
-    name = clips.name(waveform.sha256[:12], one.start_s, one.end_s, ".wav")
-    clip = f"{CLIPS}{recording}/{name}"
-    return Review(
-        review=object_id(clip),
-        recording=recording,
-        key=ASKED,
-        site=ASKED,
-        doubt=one,
-        clip=clip,
-        model_version=card.version,
-        queued_at=now(),
-    )
-
-
-def _cut(waveform: Waveform, one: Doubt) -> bytes:
-    """A window's own audio, no more, for it may become a sample; as WAV, as samples are."""
+def _cut(waveform: Waveform, one: Doubt, name: str) -> bytes:
     rate = waveform.sample_rate
     samples = waveform.samples[round(one.start_s * rate) : round(one.end_s * rate)]
-    return clips.encode(samples, rate, ".wav")
+    return clips.encode(samples, rate, name)
