@@ -50,6 +50,11 @@ COPY_WEIGHT = 0.2
 # and change nothing.
 CV_CLIPS = 2_000
 SEED = 20
+# Somebody has labelled a noise when so many clips of one label are nearer to it than to any label.
+# None of SESA's is; one window of seven shots is.
+LABELLED = 3
+# So many clips are held against noise at a time: 40 MB.
+AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,8 +179,9 @@ def _fit(
     )
     truth = np.array([labels.index(clip.label) for clip in chosen])
     noise = clips.windows.x[:0] if dataset.noise is None else dataset.noise
-    heard = by_clip(clips.windows.x[clips.judged], clips.clip[clips.judged])
-    noise = noise[Novelty.fit(clips.windows, background, noise).unlabelled(heard, truth)]
+    measure = Novelty.fit(clips.windows, background, noise)
+    refused = _unlabelled(measure, dataset.training)
+    measure, noise = replace(measure, noise=measure.noise[refused]), noise[refused]
     folds = list(folds_of(chosen, labels))
     curve: list[Row] = []
     steps = len(CANDIDATES) * len(folds) + 1
@@ -212,7 +218,7 @@ def _fit(
     layers = softened(candidate.fit(everything, len(labels), parts), temperature)
     head = Head(
         layers=layers,
-        novelty=Novelty.fit(clips.windows, background, noise),
+        novelty=measure,
         temperature=temperature,
         thresholds=thresholds,
         novelty_threshold=novelty_threshold,
@@ -225,6 +231,23 @@ def _fit(
     )
     progress(1.0, curve)
     return head
+
+
+def _unlabelled(measure: Novelty, clips: Sequence[Clip]) -> Numbers:
+    """Which points of noise nobody has labelled, ``[noise]`` of booleans.
+
+    Rain may be a label, and so may a recorder's own hiss.
+    """
+    near = np.concatenate(
+        [
+            measure.like_noise(np.stack([clip.embedding.mean(axis=0) for clip in some]))
+            for some in (clips[at : at + AT_ONCE] for at in range(0, len(clips), AT_ONCE))
+        ]
+    )
+    labels = np.array([clip.label for clip in clips])
+    told = Counter(labels[near.any(axis=1)].tolist())
+    noisy = [label for label, count in told.items() if count >= LABELLED]
+    return np.asarray(~near[np.isin(labels, noisy)].any(axis=0))
 
 
 def judged_by(dataset: Dataset) -> list[Clip]:

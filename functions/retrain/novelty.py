@@ -29,9 +29,6 @@ BACKGROUND_DEVIATION = 0.3
 # the default bundle no clip of SESA, nor any gunshot or siren of two other sets, was lost to it.
 NEARER = 1.5
 STEEPNESS = 16.0
-# Somebody has labelled a noise when so many clips of one label are that near to it. None of SESA's
-# is; one window of seven shots is.
-LABELLED = 3
 # Standardised features are clipped here: one that is far off must not drown the others.
 LIMIT = 5.0
 
@@ -90,18 +87,11 @@ class Novelty:
             np.ascontiguousarray(points, dtype=np.float32),
         )
 
-    def unlabelled(self, clips: Samples, label: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Which points of noise no label sounds like, ``[noise]`` of booleans.
-
-        ``clips`` ``[clips, dim]`` are the means of clips' windows, ``label`` ``[clips]`` their
-        labels' numbers. Rain may be a label, and so may a recorder's own hiss.
-        """
-        z = _standardised(clips, self.mean, self.gain) @ self.directions
+    def like_noise(self, embedding: Samples) -> np.ndarray[Any, Any]:
+        """Which points of noise are nearer than any label, ``[n, dim]`` → ``[n, noise]``."""
+        z = _standardised(embedding, self.mean, self.gain) @ self.directions
         to_labels = _squared(z, self.centres).min(axis=1, keepdims=True)
-        near = NEARER * _squared(z, self.noise) < to_labels
-        like = near.any(axis=1)
-        noisy = np.bincount(label[like], minlength=label.max() + 1) >= LABELLED
-        return np.asarray(~near[noisy[label]].any(axis=0))
+        return np.asarray(NEARER * _squared(z, self.noise) < to_labels)
 
     def __call__(self, embedding: Samples) -> Samples:
         """``[windows, dim]`` → ``[windows]``."""
